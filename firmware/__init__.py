@@ -1,0 +1,1 @@
+"""The C side: kernels, link library, device application, PlatformIO platform. Shipped as data."""

@@ -1,0 +1,1 @@
+"""Signals, models and training: everything before the .tflite file."""
