@@ -42,7 +42,7 @@ def read_graph(data: bytes) -> Graph:
     ModelError
         When the bytes are not a well-formed model of schema version 3.
     UnsupportedError
-        When it has several subgraphs, a dynamic shape or weights kept outside the file.
+        When it has several subgraphs or weights kept outside the file.
     """
     if len(data) < 8 or data[4:8] != _IDENTIFIER:
         raise ModelError("the file is not a .tflite model: bytes 4 to 8 must be 'TFL3', got " + repr(data[4:8])[1:])
@@ -78,11 +78,6 @@ def _tensor(index: int, table: Table, buffers: list[Table]) -> Tensor:
     code = int(table.scalar(1, "b", 0))
     if not 0 <= code < len(TYPES):
         raise ModelError(f"tensor {index} '{name}' has type code {code}, which the schema does not define")
-    if min(table.integers(7), default=0) < 0:
-        signature = list(table.integers(7))
-        raise UnsupportedError(
-            f"tensor {index} '{name}' has the dynamic shape {signature}: convert the model with a fixed batch of 1"
-        )
     if min(shape, default=0) < 0 or np.prod([float(d) for d in shape], initial=1.0) > _MAX_ELEMENTS:
         raise ModelError(f"tensor {index} '{name}' has the impossible shape {list(shape)}")
     dtype = TYPES[code]
