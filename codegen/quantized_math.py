@@ -200,7 +200,7 @@ def logistic_scaling(input_scale: float) -> tuple[Multiplier, int]:
 
 def input_radius(integer_bits: int, left_shift: int, total_bits: int = 31) -> int:
     """Largest input magnitude that stays inside the fixed-point range after `left_shift`."""
-    return math.floor((2**integer_bits - 1) * math.ldexp(1.0, total_bits - integer_bits - left_shift))
+    return math.floor(math.ldexp(2**integer_bits - 1, total_bits - integer_bits - left_shift))
 
 
 # --- ranges and windows ------------------------------------------------------------------------------------
