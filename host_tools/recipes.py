@@ -1,0 +1,303 @@
+"""The recipe of a run: one TOML file, validated key by key.
+
+Every mistake is one :class:`RecipeError` sentence that names the key, what is allowed and what came::
+
+    recipe sleep.toml: quantize.agreement_windows must be a whole number of at least 1, got 0
+
+The tables and their keys are described, with defaults, in ``docs/recipes.md``; a test keeps the two together.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .errors import HostToolsError
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_PREFIX = r"^[a-z][a-z0-9_]*$"
+
+
+class RecipeError(HostToolsError):
+    """A recipe that cannot be read, or a key in it that is unknown or out of range."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SyntheticSignals(_Table):
+    """``[signals.synthetic]``: the embedded generator, used when no folder is given."""
+
+    subjects: int = Field(10, ge=1, le=1000, description="persons to make up, one night each")
+    hours: float = Field(2.5, gt=0.2, le=12, description="length of each night")
+    seed: int = Field(2026, ge=0, description="decides every person and night")
+
+
+class SignalsTable(_Table):
+    """``[signals]``: where the recordings come from and how they are read."""
+
+    folder: str = Field("", description="recordings; empty: synthetic; relative to the recipe; --data wins")
+    synthetic: SyntheticSignals = Field(SyntheticSignals(), description="the embedded generator")
+    reader: dict[str, Any] = Field(default_factory=dict, description="settings of the reader")
+
+
+class ModelTable(_Table):
+    """``[model]``: which network."""
+
+    name: Literal["ulw_sleepnet"] = Field("ulw_sleepnet", description="the network")
+
+
+class TrainingTable(_Table):
+    """``[training]``: split and optimisation."""
+
+    seed: int = Field(1, ge=0, description="split, initial weights, order of the batches")
+    fractions: tuple[float, float, float] = Field(
+        (0.6, 0.2, 0.2), description="shares of subjects for train, validation, test"
+    )
+    epochs: int = Field(50, ge=1, le=10_000, description="passes over the training windows at most")
+    window_passes: int = Field(
+        15_000, ge=1, description="training windows seen in all at most; the smaller limit holds"
+    )
+    batch_size: int = Field(32, ge=1, le=4096, description="windows per step")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="start of the cosine schedule")
+    patience: int = Field(10, ge=1, description="passes without a better validation loss before stopping")
+    class_weights: bool = Field(False, description="weigh rare stages more")
+
+    @field_validator("fractions", mode="before")
+    @classmethod
+    def _list_is_a_tuple(cls, value: Any) -> Any:
+        if not isinstance(value, list) or len(value) != 3:
+            raise ValueError("must be three positive shares that sum to 1")
+        return tuple(value)
+
+    @field_validator("fractions")
+    @classmethod
+    def _shares(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(value) <= 0 or abs(sum(value) - 1) > 1e-6:
+            raise ValueError("must be three positive shares that sum to 1")
+        return value
+
+
+class QuantizeTable(_Table):
+    """``[quantize]``: int8 conversion."""
+
+    calibration_windows: int = Field(300, ge=8, description="training windows that fix the ranges")
+    clip_percentile: float = Field(
+        99.9, gt=50, le=100, description="of |signal| on training subjects, that +-127 stands for"
+    )
+    seed: int = Field(1, ge=0, description="which training windows calibrate")
+
+
+class CodegenTable(_Table):
+    """``[codegen]``: the C that is written."""
+
+    engine: Literal["aot"] = Field("aot", description="compiler that writes the C")
+    prefix: str = Field("model", pattern=_PREFIX, description="first word of every C name")
+
+
+class BoardsTable(_Table):
+    """``[boards]``: where the firmware runs and how much is checked there."""
+
+    names: tuple[str, ...] = Field(("qemu_m4", "netduinoplus2"), description="boards to build for and run on")
+    windows: int = Field(64, ge=1, le=100_000, description="parity windows per board, from held-out subjects")
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _list_is_a_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("names")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("must name at least one board")
+        return tuple(dict.fromkeys(value))
+
+
+class BudgetsTable(_Table):
+    """``[budgets]``: limits that fail the run when exceeded; a key left out is not checked."""
+
+    ram_bytes: int | None = Field(None, ge=0, description=".data + .bss of the firmware, on every board")
+    flash_bytes: int | None = Field(None, ge=0, description="whole firmware, on every board")
+    state_bytes: int | None = Field(None, ge=0, description="the model's state struct")
+    stack_bytes: int | None = Field(None, ge=0, description="stack of one inference, on every board")
+    instructions: int | None = Field(None, ge=0, description="per inference, on every emulated board")
+    accuracy_drop: float | None = Field(
+        None, ge=0, le=1, description="float accuracy minus int8 accuracy, as a share of 1"
+    )
+    agreement: float | None = Field(
+        None, ge=0, le=1, description="least share of equal float and int8 answers"
+    )
+    parity_mismatches: int = Field(0, ge=0, description="output bytes that differ from the oracle, per board")
+
+
+class Recipe(_Table):
+    """A whole recipe."""
+
+    name: str = Field(pattern=_NAME, description="name of the run's folder")
+    task: Literal["sleep"] = Field("sleep", description="what is learned")
+    signals: SignalsTable = Field(SignalsTable(), description="recordings")
+    model: ModelTable = Field(ModelTable(), description="network")
+    training: TrainingTable = Field(TrainingTable(), description="split and optimisation")
+    quantize: QuantizeTable = Field(QuantizeTable(), description="int8 conversion")
+    codegen: CodegenTable = Field(CodegenTable(), description="generated C")
+    boards: BoardsTable = Field(BoardsTable(), description="where it runs")
+    budgets: BudgetsTable = Field(BudgetsTable(), description="limits that fail the run")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _board_is_short_for_boards(cls, value: Any) -> Any:
+        """``[board] name = "x"`` is accepted for ``[boards] names = ["x"]``."""
+        if isinstance(value, dict) and isinstance(value.get("board"), dict) and "boards" not in value:
+            table = dict(value["board"])
+            if isinstance(table.get("name"), str):
+                table["names"] = [table.pop("name")]
+            value = {**{key: item for key, item in value.items() if key != "board"}, "boards": table}
+        return value
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The TOML file. A relative `signals.folder` is taken from its folder.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    RecipeError
+        When the file is missing, is not TOML, or a key is unknown, missing or out of range.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"recipe {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {path} is not TOML: {error}") from None
+    recipe = parse_recipe(content, path.name)
+    if recipe.signals.folder:
+        folder = str((path.parent / recipe.signals.folder).resolve())
+        recipe = recipe.model_copy(update={"signals": recipe.signals.model_copy(update={"folder": folder})})
+    return recipe
+
+
+def parse_recipe(content: dict[str, Any], where: str = "as given") -> Recipe:
+    """Check the content of a recipe; `where` names it in errors."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"recipe {where}: {_sentence(error)}") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """Turn the first complaint into: key, what is allowed, what came."""
+    first = error.errors(include_url=False)[0]
+    path = tuple(first["loc"])
+    key = ".".join(str(part) for part in path) or "the file"
+    got = first["input"]
+    context = first.get("ctx", {})
+    if first["type"] == "extra_forbidden":
+        return f"{key} is not a key; allowed in {_table_title(path)} are {', '.join(_keys_beside(path))}, got {got!r}"
+    if first["type"] == "missing":
+        return f"{key} is missing; it gives the {_description(path)}, got keys {sorted(got)}"
+    if first["type"] == "value_error":
+        return f"{key} {context['error']}, got {_shown(got)}"
+    return f"{key} must be {_allowed(first['type'], context)}, got {_shown(got)}"
+
+
+def _shown(value: Any) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _allowed(kind: str, context: dict[str, Any]) -> str:
+    texts = {
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "bool_type": "true or false",
+        "string_type": "a text",
+        "dict_type": "a table",
+        "model_type": "a table",
+        "model_attributes_type": "a table",
+        "tuple_type": "a list",
+        "greater_than": "greater than {gt}",
+        "greater_than_equal": "at least {ge}",
+        "less_than": "less than {lt}",
+        "less_than_equal": "at most {le}",
+        "literal_error": "{expected}",
+        "string_pattern_mismatch": "a text that matches {pattern}",
+    }
+    template = texts.get(kind)
+    return template.format(**context) if template else f"valid ({kind.replace('_', ' ')})"
+
+
+def _table_of(path: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the table that holds the last key of `path`."""
+    table: type[BaseModel] = Recipe
+    for part in path[:-1]:
+        field = table.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            table = inner
+    return table
+
+
+def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
+    return list(_table_of(path).model_fields)
+
+
+def _description(path: tuple[int | str, ...]) -> str:
+    field = _table_of(path).model_fields.get(str(path[-1]))
+    return field.description or "given" if field else "given"
+
+
+def _table_title(path: tuple[int | str, ...]) -> str:
+    return f"[{'.'.join(str(part) for part in path[:-1])}]" if len(path) > 1 else "a recipe"
+
+
+def describe_keys() -> list[tuple[str, str, str, str]]:
+    """List every key of a recipe as (table, key, default, meaning), in order; the documentation is printed from it."""
+    return _rows(Recipe, "")
+
+
+def _rows(table: type[BaseModel], prefix: str) -> list[tuple[str, str, str, str]]:
+    rows: list[tuple[str, str, str, str]] = []
+    nested: list[tuple[str, type[BaseModel]]] = []
+    for key, field in table.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            nested.append((f"{prefix}.{key}" if prefix else key, inner))
+            continue
+        if field.is_required():
+            default = "required"
+        else:
+            default = _toml(field.get_default(call_default_factory=True))
+        rows.append((prefix, key, default, field.description or ""))
+    for title, inner in nested:
+        rows.extend(_rows(inner, title))
+    return rows
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return "not checked"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{}"
+    return str(value)
