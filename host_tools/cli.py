@@ -175,7 +175,9 @@ def run(args: Sequence[str] | None = None) -> int:
         The words after `thumbnet`; default: those of this process.
     """
     try:
-        code = cli.main(args=None if args is None else list(args), prog_name="thumbnet", standalone_mode=False)
+        code = cli.main(
+            args=None if args is None else list(args), prog_name="thumbnet", standalone_mode=False
+        )
     except (KeyboardInterrupt, click.Abort):
         click.echo("thumbnet: interrupted", err=True)
         return EXIT_INTERRUPT
