@@ -1,0 +1,32 @@
+"""What can go wrong between a trained model and its int8 file.
+
+The tree::
+
+    QuantizeError
+    ├── FoldError          a model whose layers cannot be rewritten exactly
+    ├── ConversionError    calibration or model that the converter cannot take
+    ├── InferenceError     inputs or .tflite that the host's interpreters cannot run
+    └── BundleError        a bundle that is not readable, or not what its manifest says
+
+Every message is one sentence that says what, where, what is allowed, and what was found.
+"""
+
+
+class QuantizeError(Exception):
+    """Root of this room's errors; the command line prints its message alone."""
+
+
+class FoldError(QuantizeError):
+    """The model holds a layer or a link that folding does not understand."""
+
+
+class ConversionError(QuantizeError):
+    """The model or the calibration data cannot be converted to full-integer int8."""
+
+
+class InferenceError(QuantizeError):
+    """Inputs do not fit the model, or no interpreter can run it."""
+
+
+class BundleError(QuantizeError):
+    """A bundle cannot be read, written, or trusted."""
