@@ -44,7 +44,7 @@ def subject_split(
 
     No person is ever in two parts. With fewer than three persons that is impossible: each recording is then
     cut into contiguous blocks of time, and the protocol says that no claim about other people follows. The
-    blocks come in the order train, validation, test unless another rotation of them (in which a block may wrap
+    blocks come in the order train, validation, test unless another rotation of them (a block may then wrap
     around the end) puts more classes in train; the labels' presence, never a score, decides.
 
     Parameters

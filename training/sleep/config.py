@@ -1,0 +1,152 @@
+"""What to read from a recording and how, as a recipe's [signals] table says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ..errors import ConfigError
+from .stages import code_map
+
+SLEEP_EDF_CHANNELS: Mapping[str, tuple[str, ...]] = {
+    "EEG Fpz-Cz": ("EEG Fpz-Cz",),
+    "EEG Pz-Oz": ("EEG Pz-Oz",),
+    "EOG": ("EOG horizontal",),
+    "EMG": ("EMG submental",),
+}
+"""The four channels of ULW-SleepNet, by role, with their names in Sleep-EDF."""
+
+EMG_KINDS = ("raw", "envelope")
+HYPNOGRAM_SOURCES = ("auto", "file", "annotations", "channel")
+UNITS_IN_MICROVOLTS = {"nV": 1e-3, "uV": 1.0, "µV": 1.0, "μV": 1.0, "mV": 1e3, "V": 1e6}
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """What to read from a recording and how.
+
+    Attributes
+    ----------
+    channels : mapping of str to tuple of str
+        Role of each channel, in the order the network takes them, to its names: the first that the file has
+        is read. A name "A - B" that no channel bears is the difference of the channels A and B. A role that
+        begins with "EMG" is an electromyogram.
+    rate : float
+        Samples per second of the epochs; other rates are resampled.
+    emg : str or None
+        "raw" or "envelope"; must be declared when a role is an EMG. A raw channel becomes an envelope where
+        that is declared; an envelope can never become raw.
+    unit : str or None
+        Unit of channels whose header names no voltage ("uV", "mV", "V", "nV"); None refuses such channels.
+    hypnogram : str
+        Where the stages come from: "file" (a paired hypnogram file), "annotations" (in the recording itself),
+        "channel" (a signal of codes), or "auto": the first of these that is there.
+    hypnogram_channel : str or None
+        Name of the signal of codes.
+    hypnogram_codes : mapping of int to int
+        Label of each code of that signal; -1 drops it.
+    wake_minutes : float
+        Minutes of wake kept before and after sleep.
+    epoch_seconds : float
+        Length of an epoch.
+    """
+
+    channels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(SLEEP_EDF_CHANNELS))
+    rate: float = 100.0
+    emg: str | None = None
+    unit: str | None = None
+    hypnogram: str = "auto"
+    hypnogram_channel: str | None = None
+    hypnogram_codes: Mapping[int, int] = field(default_factory=dict)
+    wake_minutes: float = 30.0
+    epoch_seconds: float = 30.0
+
+    def __post_init__(self):
+        if not self.channels:
+            raise ConfigError("signals.channels must name at least one channel, got none")
+        _check_positive("rate", self.rate, zero_allowed=False)
+        _check_positive("epoch_seconds", self.epoch_seconds, zero_allowed=False)
+        _check_positive("wake_minutes", self.wake_minutes, zero_allowed=True)
+        if abs(self.samples - self.rate * self.epoch_seconds) > 1e-9:
+            raise ConfigError(
+                f"signals.rate times signals.epoch_seconds must be a whole number of samples, "
+                f"got {self.rate:g} x {self.epoch_seconds:g}"
+            )
+        if any(is_emg(role) for role in self.channels) or self.emg is not None:
+            _check_option("emg", self.emg, EMG_KINDS)
+        if self.unit is not None:
+            _check_option("unit", self.unit, tuple(UNITS_IN_MICROVOLTS))
+        _check_option("hypnogram", self.hypnogram, HYPNOGRAM_SOURCES)
+        if self.hypnogram == "channel" and self.hypnogram_channel is None:
+            raise ConfigError("signals.hypnogram_channel must name the signal of codes, got none")
+        if self.hypnogram_channel is not None and not self.hypnogram_codes:
+            raise ConfigError('signals.hypnogram_codes must map codes to stages (5 = "W", ...), got none')
+
+    @property
+    def samples(self) -> int:
+        """Samples of one epoch."""
+        return round(self.rate * self.epoch_seconds)
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> SignalConfig:
+        """Return the configuration that a recipe's [signals] table describes.
+
+        Parameters
+        ----------
+        table : mapping
+            Keys are the attributes above; a channel's names are one string or a list of them, codes map to
+            names of stages (W, N1, N2, N3, REM, S1 to S4, R, drop).
+
+        Raises
+        ------
+        ConfigError
+            Names the key, what it allows and what it got.
+        """
+        known = {entry.name for entry in fields(cls)}
+        for key in table:
+            if key not in known:
+                raise ConfigError(f"signals.{key} is no setting; the settings are {sorted(known)}")
+        values = dict(table)
+        if "channels" in values:
+            values["channels"] = _channel_table(values["channels"])
+        if "hypnogram_codes" in values:
+            values["hypnogram_codes"] = code_map(_as_table("hypnogram_codes", values["hypnogram_codes"]))
+        for key in ("emg", "unit", "hypnogram", "hypnogram_channel"):
+            if key in values and not isinstance(values[key], str):
+                raise ConfigError(f"signals.{key} must be a string, got {values[key]!r}")
+        return cls(**values)
+
+
+def is_emg(role: str) -> bool:
+    """Whether a channel's role is an electromyogram."""
+    return role.upper().startswith("EMG")
+
+
+def _as_table(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"signals.{key} must be a table, got {value!r}")
+    return value
+
+
+def _channel_table(value: Any) -> dict[str, tuple[str, ...]]:
+    channels = {}
+    for role, names in _as_table("channels", value).items():
+        listed = (names,) if isinstance(names, str) else names
+        if not isinstance(listed, list | tuple) or not listed or not all(isinstance(n, str) for n in listed):
+            raise ConfigError(f"signals.channels.{role!r} must be a name or a list of names, got {names!r}")
+        channels[role] = tuple(listed)
+    return channels
+
+
+def _check_positive(key: str, value: Any, zero_allowed: bool) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (0 <= value < float("inf")) or (value == 0 and not zero_allowed):
+        raise ConfigError(
+            f"signals.{key} must be a {'' if zero_allowed else 'positive '}number, got {value!r}"
+        )
+
+
+def _check_option(key: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"signals.{key} must be one of {list(allowed)}, got {value!r}")
