@@ -208,7 +208,8 @@ def _sentence(error: ValidationError) -> str:
     got = first["input"]
     context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
-        return f"{key} is not a key; allowed in {_table_title(path)} are {', '.join(_keys_beside(path))}, got {got!r}"
+        keys = ", ".join(_keys_beside(path))
+        return f"{key} is not a key; allowed in {_table_title(path)} are {keys}, got {got!r}"
     if first["type"] == "missing":
         return f"{key} is missing; it gives the {_description(path)}, got keys {sorted(got)}"
     if first["type"] == "value_error":
@@ -267,7 +268,7 @@ def _table_title(path: tuple[int | str, ...]) -> str:
 
 
 def describe_keys() -> list[tuple[str, str, str, str]]:
-    """List every key of a recipe as (table, key, default, meaning), in order; the documentation is printed from it."""
+    """List every key as (table, key, default, meaning), in order; the documentation is printed from it."""
     return _rows(Recipe, "")
 
 
@@ -279,10 +280,7 @@ def _rows(table: type[BaseModel], prefix: str) -> list[tuple[str, str, str, str]
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             nested.append((f"{prefix}.{key}" if prefix else key, inner))
             continue
-        if field.is_required():
-            default = "required"
-        else:
-            default = _toml(field.get_default(call_default_factory=True))
+        default = "required" if field.is_required() else _toml(field.get_default(call_default_factory=True))
         rows.append((prefix, key, default, field.description or ""))
     for title, inner in nested:
         rows.extend(_rows(inner, title))
