@@ -34,7 +34,8 @@ void hal_wait(void);
 /* Bytes lost since hal_init() because the ring was full or the receiver overran; modulo 2^32. */
 uint32_t hal_rx_lost(void);
 
-/* Monotonic time since hal_init(), in units of 1 / hal_ticks_hz() seconds; never wraps in practice.
+/* Monotonic time since hal_init(), in units of 1 / hal_ticks_hz() seconds, hal_wait()'s sleep left out;
+ * never wraps in practice.
  * Real Cortex-M: processor cycles. QEMU with `-icount shift=6`: an instruction takes 64 ns, so that
  * instructions = ticks * 1e9 / (64 * hal_ticks_hz()). Host: nanoseconds. */
 uint64_t hal_ticks(void);
@@ -48,10 +49,10 @@ size_t hal_stack_used(void);
 /* Bytes reserved for the stack at link time; 0 on the host. */
 size_t hal_stack_size(void);
 
-/* Called once after a processor fault, interrupts off, on an emptied stack, with the number of the
- * exception (3 hard fault, 4 memory, 5 bus, 6 usage, 7 secure fault; 16 and above: an interrupt nobody
- * handles). The application may define it, to tell the host with hal_write(), which works here; the
- * default sends nothing. The processor sleeps for good when it returns. */
+/* Called once after a processor fault (stack overflow included), interrupts off, on an emptied stack, with
+ * the number of the exception: 3 hard fault, as long as nobody enables 4 memory, 5 bus, 6 usage, 7 secure
+ * fault. The application may define it, to tell the host with hal_write(), which works here; the
+ * default sends nothing. The processor sleeps for good when it returns. Never called on the host. */
 void hal_fault(uint32_t exception);
 
 #ifdef __cplusplus

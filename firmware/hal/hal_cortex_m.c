@@ -1,0 +1,254 @@
+/* Cortex-M: reset and vectors, receive ring, tick counter, stack gauge, faults. Any ARMv6-M to ARMv8.1-M. */
+#include <string.h>
+
+#include "hal_cortex_m.h"
+
+#if (HAL_RX_RING_BYTES & (HAL_RX_RING_BYTES - 1u)) != 0u
+#error "HAL_RX_RING_BYTES must be a power of two"
+#endif
+
+/* From the linker script. The stack is the first thing in RAM: whoever overruns it leaves RAM and faults. */
+extern uint32_t _stack_limit[], _stack_top[];
+extern uint8_t _data_start[], _data_end[], _data_load[], _bss_start[], _bss_end[];
+
+#define SYST_CSR HAL_REGISTER(0xE000E010u)
+#define SYST_RVR HAL_REGISTER(0xE000E014u)
+#define SYST_CVR HAL_REGISTER(0xE000E018u)
+#define NVIC_ISER(irq) HAL_REGISTER(0xE000E100u + 4u * ((irq) / 32u))
+#define SCB_ICSR HAL_REGISTER(0xE000ED04u)
+#define SCB_VTOR HAL_REGISTER(0xE000ED08u)
+
+#define SYST_CSR_RUN 7u /* processor clock, interrupt at zero, enabled */
+#define SCB_ICSR_PENDSTSET (1u << 26)
+#define SYST_RELOAD 0xFFFFFFu
+#define STACK_PATTERN 0xA5A5A5A5u
+
+int main(void);
+void hal_start(void);
+void hal_reset(void);
+void hal_fault_isr(void);
+void hal_fault_entry(uint32_t exception);
+void hal_tick_isr(void);
+
+typedef union {
+    uint32_t *stack;
+    void (*handler)(void);
+} hal_vector;
+
+/* Interrupts that nobody enables have no vector; taking one would end in a fault, which is reported. */
+__attribute__((section(".vectors"), used)) static const hal_vector hal_vectors[16u + HAL_UART_RX_IRQ + 1u] = {
+    [0] = {.stack = _stack_top},         [1] = {.handler = hal_reset},     [2] = {.handler = hal_fault_isr},
+    [3] = {.handler = hal_fault_isr},    [4] = {.handler = hal_fault_isr}, [5] = {.handler = hal_fault_isr},
+    [6] = {.handler = hal_fault_isr},    [7] = {.handler = hal_fault_isr}, [11] = {.handler = hal_fault_isr},
+    [12] = {.handler = hal_fault_isr},   [14] = {.handler = hal_fault_isr},
+    [15] = {.handler = hal_tick_isr},    [16u + HAL_UART_RX_IRQ] = {.handler = hal_uart_rx_isr},
+};
+
+/* Assembly, because the compiler may use FP or MVE registers in any C function: those are off at reset. */
+__attribute__((naked, noreturn)) void hal_reset(void)
+{
+    __asm volatile(
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+        "ldr r0, =0xE000ED88   \n" /* CPACR */
+        "ldr r1, [r0]          \n"
+        "ldr r2, =0x00F00000   \n" /* full access to CP10 and CP11 */
+        "orrs r1, r2           \n"
+        "str r1, [r0]          \n"
+        "dsb                   \n"
+        "isb                   \n"
+#endif
+#if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
+        "ldr r0, =_stack_limit \n"
+        "msr msplim, r0        \n"
+#endif
+        "ldr r0, =hal_start    \n"
+        "bx r0                 \n");
+}
+
+void hal_start(void)
+{
+#if __ARM_ARCH >= 7
+    SCB_VTOR = (uint32_t)(uintptr_t)hal_vectors; /* a boot loader, or a debugger, may have set another */
+#endif
+    memcpy(_data_start, _data_load, (size_t)(_data_end - _data_start));
+    memset(_bss_start, 0, (size_t)(_bss_end - _bss_start));
+    (void)main();
+    for (;;)
+        __asm volatile("wfi");
+}
+
+/* ---- faults ---- */
+
+/* The stack may be the very thing that is broken: start over with an empty one. */
+__attribute__((naked, noreturn)) void hal_fault_isr(void)
+{
+    __asm volatile(
+        "cpsid i              \n"
+        "ldr r0, =_stack_top  \n"
+        "mov sp, r0           \n"
+        "mrs r0, ipsr         \n"
+        "ldr r1, =hal_fault_entry \n"
+        "bx r1                \n");
+}
+
+__attribute__((weak)) void hal_fault(uint32_t exception)
+{
+    (void)exception;
+}
+
+void hal_fault_entry(uint32_t exception)
+{
+    SYST_CSR = 0u;
+    hal_fault(exception);
+    for (;;)
+        __asm volatile("wfi");
+}
+
+/* ---- receive ring: the interrupt moves `head`, the reader moves `tail`; both run on, modulo 2^32 ---- */
+
+static struct {
+    volatile uint32_t head;
+    volatile uint32_t tail;
+    volatile uint32_t lost;
+    uint8_t bytes[HAL_RX_RING_BYTES];
+} ring;
+
+void hal_receive_lost(void)
+{
+    ring.lost++;
+}
+
+void hal_received(uint8_t byte)
+{
+    const uint32_t head = ring.head;
+    if (head - ring.tail == HAL_RX_RING_BYTES) {
+        hal_receive_lost();
+        return;
+    }
+    ring.bytes[head & (HAL_RX_RING_BYTES - 1u)] = byte;
+    ring.head = head + 1u;
+}
+
+size_t hal_read(uint8_t *bytes, size_t capacity)
+{
+    const uint32_t tail = ring.tail;
+    const uint32_t waiting = ring.head - tail;
+    const uint32_t count = waiting < capacity ? waiting : (uint32_t)capacity;
+    __asm volatile("" ::: "memory"); /* the bytes are read after `head`, and before `tail` moves */
+    for (uint32_t i = 0; i < count; i++)
+        bytes[i] = ring.bytes[(tail + i) & (HAL_RX_RING_BYTES - 1u)];
+    __asm volatile("" ::: "memory");
+    ring.tail = tail + count;
+    return count;
+}
+
+uint32_t hal_rx_lost(void)
+{
+    return ring.lost;
+}
+
+void hal_write(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        hal_uart_send(bytes[i]);
+}
+
+/* ---- ticks: SysTick has 24 bits, its interrupt counts the wraps ---- */
+
+static struct {
+    volatile uint32_t wraps;
+    uint64_t past; /* ticks before the last start of the counter */
+    uint32_t hz;
+} ticks;
+
+void hal_tick_isr(void)
+{
+    ticks.wraps++;
+}
+
+static void ticks_start(void)
+{
+    ticks.wraps = 0u;
+    SYST_RVR = SYST_RELOAD;
+    SYST_CVR = 0u;
+    SYST_CSR = SYST_CSR_RUN;
+}
+
+/* Ticks since ticks_start(). Interrupts are off. The counter may pass zero between the reading of `wraps`
+ * and the interrupt: then the interrupt is pending, and a second reading belongs to the new round. A
+ * second reading of zero is the last tick of the old round still. */
+static uint64_t ticks_since_start(void)
+{
+    uint32_t wraps = ticks.wraps;
+    uint32_t left = SYST_CVR;
+    if ((SCB_ICSR & SCB_ICSR_PENDSTSET) != 0u) {
+        left = SYST_CVR;
+        if (left != 0u)
+            wraps++;
+    }
+    return ((uint64_t)wraps << 24) + (SYST_RELOAD - left);
+}
+
+uint64_t hal_ticks(void)
+{
+    __asm volatile("cpsid i" ::: "memory");
+    const uint64_t now = ticks.past + ticks_since_start();
+    __asm volatile("cpsie i" ::: "memory");
+    return now;
+}
+
+uint32_t hal_ticks_hz(void)
+{
+    return ticks.hz;
+}
+
+/* ---- sleep ---- */
+
+/* With interrupts masked a pending one still ends WFI, so no byte can slip in between check and sleep.
+ * The tick counter stands still meanwhile: it would wake the processor at every wrap, and QEMU with
+ * `sleep=off` leaps from one wrap to the next and never rests. */
+void hal_wait(void)
+{
+    __asm volatile("cpsid i" ::: "memory");
+    if (ring.head == ring.tail) {
+        ticks.past += ticks_since_start();
+        SYST_CSR = 0u;
+        do {
+            __asm volatile("dsb \n wfi \n cpsie i \n isb \n cpsid i" ::: "memory");
+        } while (ring.head == ring.tail);
+        ticks_start();
+    }
+    __asm volatile("cpsie i" ::: "memory");
+}
+
+void hal_init(void)
+{
+    ticks.hz = hal_clock_start();
+    hal_uart_start(ticks.hz);
+    NVIC_ISER(HAL_UART_RX_IRQ) = 1u << (HAL_UART_RX_IRQ % 32u);
+    ticks_start();
+    __asm volatile("cpsie i" ::: "memory");
+}
+
+/* ---- stack gauge ---- */
+
+__attribute__((noinline)) void hal_paint_stack(void)
+{
+    volatile uint32_t *top;
+    __asm volatile("mov %0, sp" : "=r"(top));
+    for (volatile uint32_t *word = _stack_limit; word < top; word++)
+        *word = STACK_PATTERN;
+}
+
+size_t hal_stack_used(void)
+{
+    const volatile uint32_t *word = _stack_limit;
+    while (word < _stack_top && *word == STACK_PATTERN)
+        word++;
+    return (size_t)(_stack_top - word) * sizeof(uint32_t);
+}
+
+size_t hal_stack_size(void)
+{
+    return (size_t)(_stack_top - _stack_limit) * sizeof(uint32_t);
+}
