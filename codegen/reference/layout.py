@@ -65,7 +65,8 @@ def strided_slice(
     """Cut out a box with steps, negative ones included; bit i of a mask concerns axis i.
 
     A set bit of `begin_mask` or `end_mask` ignores that bound, one of `shrink_axis_mask` takes the single
-    element at `begin` and drops the axis.
+    element at `begin` and drops the axis. A shrunk axis needs a positive step: with a negative one TensorFlow
+    Lite Micro leaves the output unwritten.
     """
     box: list[slice] = []
     dropped = []

@@ -3,7 +3,8 @@
     >>> builder = ModelBuilder()
     >>> x = builder.tensor((1, 8, 8, 4), scale=0.1, zero_point=-3)
     >>> y = builder.tensor((1, 4, 4, 4), scale=0.1, zero_point=-3)
-    >>> builder.operator("MAX_POOL_2D", [x], [y], padding="SAME", stride_h=2, stride_w=2, filter_h=2, filter_w=2)
+    >>> window = {"stride_h": 2, "stride_w": 2, "filter_h": 2, "filter_w": 2}
+    >>> builder.operator("MAX_POOL_2D", [x], [y], padding="SAME", **window)
     >>> model = builder.build(inputs=[x], outputs=[y])
 
 Operator and option names are those of `thumbnet.codegen.schema`.

@@ -1,0 +1,39 @@
+"""Every kind of problem, by the name of its test."""
+
+from __future__ import annotations
+
+from . import movement, products, unary, windows
+from .problem import Problem
+
+PROBLEMS: tuple[type[Problem], ...] = (
+    windows.Conv2D,
+    windows.DepthwiseConv2D,
+    products.FullyConnected,
+    windows.MaxPool2D,
+    windows.AveragePool2D,
+    products.Mean,
+    products.ReduceMax,
+    products.Add,
+    products.Sub,
+    products.Mul,
+    products.SquaredDifference,
+    unary.Softmax,
+    unary.Logistic,
+    unary.Tanh,
+    unary.Relu,
+    unary.Relu6,
+    unary.LeakyRelu,
+    unary.Rsqrt,
+    unary.Requantize,
+    unary.Quantize,
+    unary.Dequantize,
+    movement.Pad,
+    movement.Reshape,
+    movement.Transpose,
+    movement.Concatenation,
+    movement.Split,
+    movement.Slice,
+    movement.StridedSlice,
+    movement.Pack,
+    movement.Unpack,
+)
