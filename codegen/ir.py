@@ -145,12 +145,12 @@ def verify(graph: Graph) -> Graph:
         for index in node.inputs:
             if index is not None and index not in known:
                 raise ModelError(f"layer {node.index} {node.op} reads tensor {index} before anything writes it")
-        for index in node.outputs:
-            if index not in graph.tensors:
-                raise ModelError(f"layer {node.index} {node.op} writes tensor {index}, which does not exist")
-            if index in known:
-                raise ModelError(f"layer {node.index} {node.op} writes tensor {index} a second time")
-            known.add(index)
+        for output in node.outputs:
+            if output not in graph.tensors:
+                raise ModelError(f"layer {node.index} {node.op} writes tensor {output}, which does not exist")
+            if output in known:
+                raise ModelError(f"layer {node.index} {node.op} writes tensor {output} a second time")
+            known.add(output)
     for index in graph.outputs:
         if index not in known:
             raise ModelError(f"the model's output, tensor {index}, is never written")

@@ -92,9 +92,7 @@ def quantize_multiplier(real: float) -> Multiplier:
     return Multiplier(fixed, shift)
 
 
-def conv_multipliers(
-    input_scale: float, filter_scales: npt.ArrayLike, output_scale: float
-) -> list[Multiplier]:
+def conv_multipliers(input_scale: float, filter_scales: npt.ArrayLike, output_scale: float) -> list[Multiplier]:
     """Requantization of CONV_2D, DEPTHWISE_CONV_2D and per-channel FULLY_CONNECTED, in double precision.
 
     `filter_scales` holds one scale per output channel (or a single one); one multiplier comes back for each.
@@ -161,9 +159,7 @@ def sub_multipliers(input1_scale: float, input2_scale: float, output_scale: floa
     )
 
 
-def squared_difference_multipliers(
-    input1_scale: float, input2_scale: float, output_scale: float
-) -> AddMultipliers:
+def squared_difference_multipliers(input1_scale: float, input2_scale: float, output_scale: float) -> AddMultipliers:
     """Return the rescalings of SQUARED_DIFFERENCE, in double precision; the output's may exceed one."""
     twice_max = 2.0 * max(_double(input1_scale), _double(input2_scale))
     shifted_output = float(np.float32(2 ** (2 * SQUARED_DIFFERENCE_LEFT_SHIFT)) * np.float32(output_scale))
@@ -281,9 +277,7 @@ def wrap_int32(x: npt.ArrayLike) -> Int64Array:
     return result
 
 
-def multiply_by_quantized_multiplier(
-    x: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.ArrayLike
-) -> Int64Array:
+def multiply_by_quantized_multiplier(x: npt.ArrayLike, multiplier: npt.ArrayLike, shift: npt.ArrayLike) -> Int64Array:
     """Scale int32 values by a fixed-point multiplier, rounding twice.
 
     Parameters

@@ -54,9 +54,7 @@ def read_graph(data: bytes) -> Graph:
     if len(subgraphs) != 1:
         raise UnsupportedError(f"the model has {len(subgraphs)} subgraphs, this compiler takes exactly 1")
     buffers = model.tables(4)
-    tensors = {
-        index: _tensor(index, table, buffers) for index, table in enumerate(subgraphs[0].tables(0))
-    }
+    tensors = {index: _tensor(index, table, buffers) for index, table in enumerate(subgraphs[0].tables(0))}
     codes = [_operator_name(table) for table in model.tables(1)]
     nodes = tuple(_node(i, table, codes) for i, table in enumerate(subgraphs[0].tables(3)))
     graph = Graph(tensors, nodes, subgraphs[0].integers(1), subgraphs[0].integers(2))

@@ -96,8 +96,7 @@ def _output_hw(
     x: Int8Array, kernel: tuple[int, ...], stride: tuple[int, int], dilation: tuple[int, int], padding: str
 ) -> tuple[int, int]:
     height, width = (
-        output_size(padding, x.shape[1 + axis], kernel[axis], stride[axis], dilation[axis])
-        for axis in range(2)
+        output_size(padding, x.shape[1 + axis], kernel[axis], stride[axis], dilation[axis]) for axis in range(2)
     )
     return height, width
 
@@ -150,6 +149,4 @@ def _finish(
         accumulator = accumulator + bias.astype(np.int64)
     multipliers = np.array(conv_multipliers(q_in.scale, q_w.scales, q_out.scale), dtype=np.int64)
     low, high = activation_range(activation, q_out.scale, q_out.zero_point)
-    return requantize(
-        wrap_int32(accumulator), multipliers[:, 0], multipliers[:, 1], q_out.zero_point, low, high
-    )
+    return requantize(wrap_int32(accumulator), multipliers[:, 0], multipliers[:, 1], q_out.zero_point, low, high)

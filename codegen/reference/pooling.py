@@ -71,9 +71,7 @@ def average_pool_2d(
     return _clamp(average, activation, q_out)
 
 
-def _output_hw(
-    x: Int8Array, window: tuple[int, int], stride: tuple[int, int], padding: str
-) -> tuple[int, int]:
+def _output_hw(x: Int8Array, window: tuple[int, int], stride: tuple[int, int], padding: str) -> tuple[int, int]:
     return (
         output_size(padding, x.shape[1], window[0], stride[0]),
         output_size(padding, x.shape[2], window[1], stride[1]),

@@ -14,9 +14,7 @@ from ..quantized_math import mean_multiplier, requantize
 Int8Array = npt.NDArray[np.int8]
 
 
-def mean(
-    x: Int8Array, axes: Sequence[int], *, keep_dims: bool, q_in: Quantization, q_out: Quantization
-) -> Int8Array:
+def mean(x: Int8Array, axes: Sequence[int], *, keep_dims: bool, q_in: Quantization, q_out: Quantization) -> Int8Array:
     """Average over some axes; the division is folded into the requantization.
 
     Parameters

@@ -1,0 +1,103 @@
+"""The compiler from the first byte to the last: read, check, transform, schedule, plan, emit."""
+
+from __future__ import annotations
+
+import hashlib
+
+from . import passes
+from .emit import Emitter, emit_files, layer_infos
+from .errors import UnsupportedError
+from .ir import Graph, verify
+from .model import Analysis, CompiledModel, LayerReport, describe
+from .ops import OPERATORS, refusal
+from .schedule import make_schedule
+from .targets import find_target
+from .tflite import read_graph
+
+GENERATOR = "thumbnet 0.1.0"
+
+
+def compile_model(
+    tflite: bytes, *, target: str = "cortex-m4", prefix: str = "model", app: bool = False
+) -> CompiledModel:
+    """Compile an int8 .tflite model to C.
+
+    Parameters
+    ----------
+    tflite : bytes
+        The model file.
+    target : str
+        Core to generate for, one of :data:`thumbnet.codegen.targets.TARGETS`.
+    prefix : str
+        Start of every generated name.
+    app : bool
+        Also write ``tn_app_model.h``, which binds the model to the device application.
+
+    Returns
+    -------
+    CompiledModel
+        The same input gives the same bytes.
+
+    Raises
+    ------
+    ModelError
+        When the file is not a well-formed model.
+    UnsupportedError
+        When it holds something that the compiler does not translate; names every such layer.
+    OptionError
+        When `target` or `prefix` is not allowed.
+    """
+    core = find_target(target)
+    graph = read_graph(tflite)
+    _check(graph)
+    graph = passes.run(graph)
+    schedule = make_schedule(graph)
+    emitter = Emitter(graph, schedule, prefix, core)
+    model_hash = hashlib.sha256(tflite).hexdigest()
+    inputs = describe([graph.tensors[i] for i in graph.inputs])
+    outputs = describe([graph.tensors[i] for i in graph.outputs])
+    layers = layer_infos(graph, schedule)
+    files = emit_files(
+        emitter,
+        generator=GENERATOR,
+        model_hash=model_hash,
+        inputs=inputs,
+        outputs=outputs,
+        layers=layers,
+        app=app,
+    )
+    return CompiledModel(
+        prefix, core.name, model_hash, inputs, outputs, layers, emitter.state_bytes, schedule.plan, files
+    )
+
+
+def analyze_model(tflite: bytes) -> Analysis:
+    """Look at every operator of a model, supported or not.
+
+    Raises
+    ------
+    ModelError
+        When the file is not a well-formed model.
+    """
+    graph = verify(read_graph(tflite))
+    layers = []
+    for node in graph.nodes:
+        reason = refusal(graph, node)
+        macs = OPERATORS[node.op].macs(graph, node) if reason is None else 0
+        shape = graph.output(node).shape if node.outputs else ()
+        layers.append(LayerReport(node.index, graph.name(node), node.op, shape, macs, reason is None, reason or ""))
+    return Analysis(
+        hashlib.sha256(tflite).hexdigest(),
+        describe([graph.tensors[i] for i in graph.inputs]),
+        describe([graph.tensors[i] for i in graph.outputs]),
+        tuple(layers),
+    )
+
+
+def _check(graph: Graph) -> None:
+    refused = [(node, reason) for node in graph.nodes if (reason := refusal(graph, node)) is not None]
+    if not refused:
+        return
+    node, reason = refused[0]
+    more = f" (and {len(refused) - 1} more layers; 'thumbnet analyze' lists them all)" if len(refused) > 1 else ""
+    raise UnsupportedError(f"layer {node.index} {node.op} '{graph.name(node)}': {reason}{more}")

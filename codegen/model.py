@@ -1,0 +1,153 @@
+"""What the compiler gives back: descriptions of tensors and layers, and the generated files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .ir import Tensor
+from .memory import Plan
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of the model.
+
+    Attributes
+    ----------
+    scale, zero_point : float, int
+        real = scale * (code - zero_point); None for tensors that are not quantized.
+    bytes : int
+        Size of the tensor.
+    offset : int
+        Where it starts when all inputs (or outputs) are laid back to back, each padded to 4 bytes.
+    tensor : int
+        Its index in the .tflite file.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None
+    zero_point: int | None
+    bytes: int
+    offset: int
+    tensor: int
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """A layer that became code.
+
+    Attributes
+    ----------
+    index : int
+        Position in the schedule; what the device reports.
+    node : int
+        Position of the operator in the .tflite file.
+    tensor : int
+        Index of its first output in the .tflite file.
+    shape, dtype, bytes
+        Of that output.
+    macs : int
+        Multiply-accumulates, padding included.
+    weight_bytes : int
+        Constants that the layer brings along.
+    """
+
+    index: int
+    node: int
+    name: str
+    op: str
+    tensor: int
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+    macs: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """Generated sources and everything known about them before linking."""
+
+    prefix: str
+    target: str
+    model_hash: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    layers: tuple[LayerInfo, ...]
+    state_bytes: int
+    memory: Plan
+    files: Mapping[str, str]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all constants."""
+        return sum(layer.weight_bytes for layer in self.layers)
+
+    def write(self, folder: Path | str) -> Path:
+        """Write the generated library; files that already hold the same text are left untouched.
+
+        Several models may share one folder: their kernels are the same files.
+        """
+        root = Path(folder)
+        for name, text in self.files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.is_file() or path.read_text() != text:
+                path.write_text(text)
+        return root
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One operator of a model as :func:`~thumbnet.codegen.analyze_model` sees it."""
+
+    index: int
+    name: str
+    op: str
+    shape: tuple[int, ...]
+    macs: int
+    supported: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Every operator of a model, supported or not."""
+
+    model_hash: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    layers: tuple[LayerReport, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the supported layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def unsupported(self) -> tuple[LayerReport, ...]:
+        """Layers that stand in the way of code generation."""
+        return tuple(layer for layer in self.layers if not layer.supported)
+
+
+def describe(tensors: list[Tensor]) -> tuple[TensorInfo, ...]:
+    """Describe the model's inputs or outputs, laid back to back."""
+    infos: list[TensorInfo] = []
+    offset = 0
+    for tensor in tensors:
+        q = tensor.quantization
+        scale, zero_point = (q.scale, q.zero_point) if q else (None, None)
+        infos.append(
+            TensorInfo(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, tensor.bytes, offset, tensor.index)
+        )
+        offset += -(-tensor.bytes // 4) * 4
+    return tuple(infos)

@@ -1,0 +1,251 @@
+"""What one operator of the compiler consists of: its constraints, its cost and its translation into kernel calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ir import Graph, Node, Tensor
+from ..quantized_math import Multiplier, activation_range, output_size, padding_before
+
+MAX_DIMENSION = 65535
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One thing that must hold: the check, the error text and the row of the documentation in one place.
+
+    `check` gives None when the constraint holds, otherwise what was found instead.
+    """
+
+    text: str
+    check: Callable[[Graph, Node], str | None]
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Array:
+    """Constant array of the generated C file."""
+
+    name: str
+    ctype: str
+    values: npt.NDArray[Any]
+
+
+#: Value of a C initializer: a number, a symbol, a list or named fields.
+Init = int | str | Sequence["Init"] | Mapping[str, "Init"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel call.
+
+    `arguments` are C expressions with placeholders: ``{params}`` (address of the structure), ``{in0}``, ``{out0}``,
+    ``{rows}`` (scratch row pointers) or the name of one of the arrays. `params` may name arrays as ``{name}`` too.
+    """
+
+    function: str
+    arguments: tuple[str, ...]
+    struct: str = ""
+    params: Mapping[str, Init] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Translation of one layer.
+
+    Attributes
+    ----------
+    kernels : tuple of str
+        Stems of the C files in ``firmware/kernels`` that the calls need.
+    overlays : tuple of (int, int)
+        (input position, output position) pairs where the output may lie over the input, starting at or before it.
+    window_rows : int
+        Row pointers that the kernel needs as scratch.
+    alias : bool
+        True when the output is the input under another shape: no code at all.
+    """
+
+    kernels: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    arrays: tuple[Array, ...] = ()
+    overlays: tuple[tuple[int, int], ...] = ()
+    window_rows: int = 0
+    alias: bool = False
+
+
+def no_macs(graph: Graph, node: Node) -> int:
+    """Multiply-accumulates of an operator that has none."""
+    return 0
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One row of the compiler's operator table."""
+
+    name: str
+    constraints: tuple[Constraint, ...]
+    lower: Callable[[Graph, Node], Lowered]
+    macs: Callable[[Graph, Node], int] = no_macs
+    #: What the operator computes and from which specification, one line for the documentation.
+    summary: str = ""
+
+
+# --- constraints that many operators share ------------------------------------------------------------------
+
+
+def _types(positions: Sequence[int], allowed: tuple[str, ...]) -> Callable[[Graph, Node], str | None]:
+    def check(graph: Graph, node: Node) -> str | None:
+        tensors = [graph.optional(node, p) for p in positions] + [graph.tensors[i] for i in node.outputs]
+        found = [t for t in tensors if t is not None and t.dtype not in allowed]
+        return f"'{found[0].name}' is {found[0].dtype}" if found else None
+
+    return check
+
+
+def int8_tensors(inputs: int) -> Constraint:
+    """The first `inputs` inputs and every output are int8."""
+    return Constraint(
+        "inputs and outputs are int8",
+        _types(range(inputs), ("int8",)),
+        "convert with full-integer quantization and int8 inputs and outputs",
+    )
+
+
+def movable_tensors(inputs: Sequence[int]) -> Constraint:
+    """Values that are only moved may have any type that C holds."""
+    allowed = ("int8", "uint8", "bool", "int16", "int32", "float32")
+    return Constraint(f"inputs and outputs are one of {', '.join(allowed)}", _types(inputs, allowed))
+
+
+def _per_tensor(graph: Graph, node: Node) -> str | None:
+    tensors = [graph.optional(node, 0), *(graph.tensors[i] for i in node.outputs)]
+    for tensor in tensors:
+        if tensor is None or tensor.quantization is None or len(tensor.quantization.scales) != 1:
+            return f"'{tensor.name}' has not exactly one scale" if tensor else "the first input is absent"
+        if not -128 <= tensor.q.zero_point <= 127:
+            return f"'{tensor.name}' has zero point {tensor.q.zero_point}"
+    return None
+
+
+PER_TENSOR = Constraint("input and outputs have one scale and a zero point from -128 to 127", _per_tensor)
+
+
+def _small_dimensions(graph: Graph, node: Node) -> str | None:
+    tensors = [graph.optional(node, p) for p in range(len(node.inputs))] + [graph.tensors[i] for i in node.outputs]
+    for tensor in tensors:
+        if tensor is not None and max(tensor.shape, default=1) > MAX_DIMENSION:
+            return f"'{tensor.name}' has shape {list(tensor.shape)}"
+        if tensor is not None and min(tensor.shape, default=1) < 1:
+            return f"'{tensor.name}' has shape {list(tensor.shape)}"
+    return None
+
+
+SMALL_DIMENSIONS = Constraint(f"dimensions are 1 to {MAX_DIMENSION}", _small_dimensions)
+
+
+def rank(dimensions: int) -> Constraint:
+    """Input 0 and the output have this many dimensions, batch 1."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        for tensor in (graph.input(node, 0), graph.output(node)):
+            if len(tensor.shape) != dimensions or tensor.shape[0] != 1:
+                return f"'{tensor.name}' has shape {list(tensor.shape)}"
+        return None
+
+    return Constraint(
+        f"input and output have {dimensions} dimensions, batch 1", check, "convert with a fixed batch of 1"
+    )
+
+
+def activation(*allowed: str) -> Constraint:
+    """The fused activation is one of `allowed`."""
+    return Constraint(
+        f"fused activation is one of {', '.join(allowed)}",
+        lambda graph, node: None if node.attrs["activation"] in allowed else f"got {node.attrs['activation']}",
+    )
+
+
+CLAMPS = activation("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
+
+
+def constant_input(position: int, what: str, dtype: str = "int32") -> Constraint:
+    """Input `position` is a constant of type `dtype`."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        tensor = graph.optional(node, position)
+        if tensor is None:
+            return "it is absent"
+        if tensor.data is None:
+            return f"'{tensor.name}' is computed at run time"
+        return None if tensor.dtype == dtype else f"'{tensor.name}' is {tensor.dtype}"
+
+    return Constraint(f"{what} is a constant of type {dtype}", check)
+
+
+def same_quantization(inputs: Sequence[int] = (0,)) -> Constraint:
+    """Moving values must not change what they mean: every tensor has one scale and zero point."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        tensors = [graph.optional(node, p) for p in inputs] + [graph.tensors[i] for i in node.outputs]
+        found = {t.quantization for t in tensors if t is not None and t.dtype == "int8"}
+        return None if len(found) <= 1 else "they differ"
+
+    return Constraint("inputs and outputs have the same scale and zero point", check)
+
+
+# --- pieces of translation that many operators share --------------------------------------------------------
+
+
+def axis(attrs: Mapping[str, Any], which: str, size: int, out: int, kernel: int) -> dict[str, Init]:
+    """Initializer of a `tn_axis` along "h" or "w"."""
+    stride, dilation = attrs[f"stride_{which}"], attrs.get(f"dilation_{which}", 1)
+    return {
+        "in": size,
+        "out": out,
+        "kernel": kernel,
+        "stride": stride,
+        "dilation": dilation,
+        "pad": padding_before(attrs["padding"], size, kernel, stride, dilation),
+    }
+
+
+def windows_fit(kernel: Callable[[Graph, Node], tuple[int, int]]) -> Constraint:
+    """Stride, dilation, padding and kernel lead from the input's shape to the output's."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        source, target = graph.input(node, 0), graph.output(node)
+        for position, (which, size) in enumerate(zip("hw", kernel(graph, node), strict=True)):
+            stride, dilation = node.attrs[f"stride_{which}"], node.attrs.get(f"dilation_{which}", 1)
+            if min(stride, dilation, size) < 1 or max(stride, dilation, size) > MAX_DIMENSION:
+                return f"kernel {size}, stride {stride}, dilation {dilation}"
+            length = source.shape[position + 1]
+            expected = output_size(node.attrs["padding"], length, size, stride, dilation)
+            if expected != target.shape[position + 1]:
+                return f"{length} elements give {expected}, the file says {target.shape[position + 1]}"
+        return None
+
+    return Constraint("the windows lead from the input's shape to the output's", check)
+
+
+def output_limits(node: Node, tensor: Tensor) -> dict[str, Init]:
+    """Initializer of a `tn_output_s8`."""
+    low, high = activation_range(node.attrs.get("activation", "NONE"), tensor.q.scale, tensor.q.zero_point)
+    return {"zero_point": tensor.q.zero_point, "min": low, "max": high}
+
+
+def multiplier_arrays(multipliers: Sequence[Multiplier]) -> tuple[Array, Array]:
+    """Per-channel multipliers and shifts."""
+    return (
+        Array("multiplier", "int32_t", np.array([m.multiplier for m in multipliers], np.int32)),
+        Array("shift", "int8_t", np.array([m.shift for m in multipliers], np.int8)),
+    )
+
+
+def window_overlay(attrs: Mapping[str, Any], rows: Mapping[str, Any], cols: Mapping[str, Any]) -> bool:
+    """True when a pooling window has left every byte behind before its output reaches it."""
+    return bool(rows["pad"] < attrs["stride_h"] and cols["pad"] < attrs["stride_w"])

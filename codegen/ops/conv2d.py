@@ -1,0 +1,167 @@
+"""CONV_2D: https://ai.google.dev/edge/litert/models/quantization_spec (int8, per-channel weights)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ir import Graph, Node, Tensor
+from ..quantized_math import Multiplier, conv_multipliers
+from .base import (
+    CLAMPS,
+    PER_TENSOR,
+    SMALL_DIMENSIONS,
+    Array,
+    Call,
+    Constraint,
+    Init,
+    Lowered,
+    Operator,
+    axis,
+    constant_input,
+    int8_tensors,
+    multiplier_arrays,
+    output_limits,
+    rank,
+    windows_fit,
+)
+
+
+def kernel_size(graph: Graph, node: Node) -> tuple[int, int]:
+    """Height and width of the filters."""
+    shape = graph.input(node, 1).shape
+    return shape[1], shape[2]
+
+
+def _channels_match(graph: Graph, node: Node) -> str | None:
+    weights, source, target = graph.input(node, 1), graph.input(node, 0), graph.output(node)
+    if len(weights.shape) != 4 or weights.shape[3] != source.shape[-1] or weights.shape[0] != target.shape[-1]:
+        return f"weights {list(weights.shape)}, input {list(source.shape)}, output {list(target.shape)}"
+    return None
+
+
+def _symmetric(graph: Graph, node: Node) -> str | None:
+    weights = graph.input(node, 1)
+    return "a weight zero point is not 0" if weights.quantization is None or any(weights.q.zero_points) else None
+
+
+def bias_constraint(channels: int) -> Constraint:
+    """The bias is absent or a constant with one int32 per output channel, the last dimension of the output."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        bias = graph.optional(node, 2)
+        if bias is None:
+            return None
+        if bias.data is None or bias.dtype != "int32" or bias.elements != graph.output(node).shape[channels]:
+            return f"'{bias.name}' is {bias.dtype} {list(bias.shape)}"
+        return None
+
+    return Constraint("the bias is absent or one constant int32 per output channel", check)
+
+
+#: Accumulators must not overflow, not even half-way with the zero point folded into the bias: |b| + 256 sum|w|.
+ACCUMULATOR_LIMIT = 1 << 31
+
+
+def folded_bias(weights: npt.NDArray[Any], axes: tuple[int, ...], bias: Tensor | None, zero_point: int) -> Array:
+    """Bias with the input's zero point folded in: sum(w * (x - z)) + b = sum(w * x) + (b - z * sum(w))."""
+    sums = weights.astype(np.int64).sum(axis=axes)
+    values = (0 if bias is None or bias.data is None else bias.data.astype(np.int64).reshape(-1)) - zero_point * sums
+    return Array("bias", "int32_t", values)
+
+
+def accumulator_fits(axes: tuple[int, ...]) -> Constraint:
+    """The int32 accumulator cannot overflow for any input."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        weights, bias = graph.input(node, 1).data, graph.optional(node, 2)
+        if weights is None:
+            return None
+        reach = 256 * np.abs(weights.astype(np.int64)).sum(axis=axes)
+        if bias is not None and bias.data is not None:
+            reach = reach + np.abs(bias.data.astype(np.int64)).reshape(-1)
+        return None if reach.max() < ACCUMULATOR_LIMIT else f"it could reach {int(reach.max())}"
+
+    return Constraint("the accumulator stays within 32 bits for every input", check)
+
+
+def weight_scales(graph: Graph, node: Node, channels: int) -> Sequence[float]:
+    """One scale per output channel."""
+    scales = graph.input(node, 1).q.scales
+    return scales * channels if len(scales) == 1 else scales
+
+
+def channel_multipliers(graph: Graph, node: Node, channels: int) -> list[Multiplier]:
+    """Rescaling of each output channel's accumulator."""
+    source, target = graph.input(node, 0).q, graph.output(node).q
+    return list(conv_multipliers(source.scale, weight_scales(graph, node, channels), target.scale))
+
+
+def macs(graph: Graph, node: Node) -> int:
+    """One per weight and output pixel, padding included (the usual convention)."""
+    height, width = kernel_size(graph, node)
+    return graph.output(node).elements * height * width * graph.input(node, 0).shape[-1]
+
+
+def lower(graph: Graph, node: Node) -> Lowered:
+    """One call of `tn_conv2d_s8_run`."""
+    source, weights, target = graph.input(node, 0), graph.input(node, 1), graph.output(node)
+    height, width = kernel_size(graph, node)
+    rows = axis(node.attrs, "h", source.shape[1], target.shape[1], height)
+    cols = axis(node.attrs, "w", source.shape[2], target.shape[2], width)
+    return lower_conv(graph, node, rows, cols, channel_multipliers(graph, node, weights.shape[0]))
+
+
+def lower_conv(
+    graph: Graph, node: Node, rows: dict[str, Init], cols: dict[str, Init], multipliers: Sequence[Multiplier]
+) -> Lowered:
+    """The call for weights [out, ..., in] and a window that is already known; FULLY_CONNECTED uses it too."""
+    source, weights, target = graph.input(node, 0), graph.input(node, 1), graph.output(node)
+    assert weights.data is not None  # a constraint
+    axes = tuple(range(1, len(weights.shape)))
+    params: dict[str, Init] = {
+        "rows": rows,
+        "cols": cols,
+        "in_channels": weights.shape[-1],
+        "out_channels": weights.shape[0],
+        "in_zero_point": source.q.zero_point,
+        "output": output_limits(node, target),
+        **{name: "{" + name + "}" for name in ("weights", "bias", "multiplier", "shift")},
+    }
+    return Lowered(
+        kernels=("tn_conv2d_s8",),
+        calls=(Call("tn_conv2d_s8_run", ("{params}", "{rows}", "{in0}", "{out0}"), "tn_conv2d_s8", params),),
+        arrays=(
+            Array("weights", "int8_t", weights.data),
+            folded_bias(weights.data, axes, graph.optional(node, 2), source.q.zero_point),
+            *multiplier_arrays(multipliers),
+        ),
+        window_rows=int(str(rows["kernel"])),
+    )
+
+
+WEIGHTS = constant_input(1, "the weight tensor", "int8")
+SYMMETRIC = Constraint("weights have zero point 0", _symmetric)
+
+OPERATOR = Operator(
+    "CONV_2D",
+    (
+        int8_tensors(1),
+        WEIGHTS,
+        PER_TENSOR,
+        SYMMETRIC,
+        SMALL_DIMENSIONS,
+        rank(4),
+        Constraint("the filters span all input channels (no groups)", _channels_match),
+        CLAMPS,
+        windows_fit(kernel_size),
+        bias_constraint(-1),
+        accumulator_fits((1, 2, 3)),
+    ),
+    lower,
+    macs,
+    "2-D convolution, per-tensor or per-channel weights",
+)

@@ -1,0 +1,82 @@
+"""FULLY_CONNECTED as a 1x1 convolution over a column of batches; TFLM's arithmetic is the same but for the scales."""
+
+from __future__ import annotations
+
+from ..ir import Graph, Node
+from ..quantized_math import Multiplier, fully_connected_multiplier
+from .base import (
+    CLAMPS,
+    PER_TENSOR,
+    SMALL_DIMENSIONS,
+    Constraint,
+    Init,
+    Lowered,
+    Operator,
+    int8_tensors,
+)
+from .conv2d import SYMMETRIC, WEIGHTS, accumulator_fits, bias_constraint, channel_multipliers, lower_conv
+
+_BIAS_SCALE_TOLERANCE = 0.02  # TFLM refuses a bias whose scale is further off, relative to the output's
+
+
+def _shapes_match(graph: Graph, node: Node) -> str | None:
+    source, weights, target = graph.input(node, 0), graph.input(node, 1), graph.output(node)
+    shapes = f"weights {list(weights.shape)}, input {list(source.shape)}, output {list(target.shape)}"
+    if len(weights.shape) != 2 or target.shape[-1] != weights.shape[0]:
+        return shapes
+    return None if source.elements == target.elements // weights.shape[0] * weights.shape[1] else shapes
+
+
+def _bias_scale(graph: Graph, node: Node) -> str | None:
+    bias, scales = graph.optional(node, 2), graph.input(node, 1).q.scales
+    if bias is None or bias.quantization is None or len(scales) > 1:
+        return None
+    error = abs(graph.input(node, 0).q.scale * scales[0] - bias.q.scale) / graph.output(node).q.scale
+    return None if error <= _BIAS_SCALE_TOLERANCE else f"it is off by {error:.3g} output steps"
+
+
+def macs(graph: Graph, node: Node) -> int:
+    """One per weight and batch."""
+    weights = graph.input(node, 1)
+    return weights.elements * (graph.output(node).elements // weights.shape[0])
+
+
+def lower(graph: Graph, node: Node) -> Lowered:
+    """A 1x1 convolution: batches along the columns, features as channels."""
+    weights, target = graph.input(node, 1), graph.output(node)
+    outputs = weights.shape[0]
+    one: dict[str, Init] = {"in": 1, "out": 1, "kernel": 1, "stride": 1, "dilation": 1, "pad": 0}
+    batches = target.elements // outputs
+    return lower_conv(graph, node, one, {**one, "in": batches, "out": batches}, _multipliers(graph, node, outputs))
+
+
+def _multipliers(graph: Graph, node: Node, outputs: int) -> list[Multiplier]:
+    weights = graph.input(node, 1)
+    if len(weights.q.scales) > 1:
+        return channel_multipliers(graph, node, outputs)
+    source, target = graph.input(node, 0), graph.output(node)
+    return [fully_connected_multiplier(source.q.scale, weights.q.scale, target.q.scale)] * outputs
+
+
+OPERATOR = Operator(
+    "FULLY_CONNECTED",
+    (
+        int8_tensors(1),
+        WEIGHTS,
+        PER_TENSOR,
+        SYMMETRIC,
+        SMALL_DIMENSIONS,
+        Constraint("weights are [outputs, inputs] and the shapes agree", _shapes_match),
+        Constraint(
+            "weights have the default format",
+            lambda graph, node: "they are shuffled" if node.attrs["weights_format"] else None,
+        ),
+        CLAMPS,
+        bias_constraint(-1),
+        Constraint("the bias has the scale of input times weights", _bias_scale),
+        accumulator_fits((1,)),
+    ),
+    lower,
+    macs,
+    "dense layer, per-tensor or per-channel weights",
+)

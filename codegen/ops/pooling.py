@@ -1,0 +1,95 @@
+"""MAX_POOL_2D and AVERAGE_POOL_2D: windows clipped to the input, same quantization on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..ir import Graph, Node
+from .base import (
+    CLAMPS,
+    PER_TENSOR,
+    SMALL_DIMENSIONS,
+    Call,
+    Constraint,
+    Init,
+    Lowered,
+    Operator,
+    axis,
+    int8_tensors,
+    output_limits,
+    rank,
+    window_overlay,
+    windows_fit,
+)
+
+_SCALE_TOLERANCE = 1e-6  # TFLM's
+
+
+def _kernel_size(graph: Graph, node: Node) -> tuple[int, int]:
+    return node.attrs["filter_h"], node.attrs["filter_w"]
+
+
+def _same_channels(graph: Graph, node: Node) -> str | None:
+    source, target = graph.input(node, 0).shape, graph.output(node).shape
+    return None if source[-1] == target[-1] else f"{source[-1]} become {target[-1]}"
+
+
+def _same_scale(graph: Graph, node: Node) -> str | None:
+    source, target = graph.input(node, 0).q, graph.output(node).q
+    same = abs(source.scale - target.scale) <= _SCALE_TOLERANCE and source.zero_point == target.zero_point
+    return None if same else "they differ"
+
+
+def _sum_fits(graph: Graph, node: Node) -> str | None:
+    height, width = _kernel_size(graph, node)
+    return None if height * width * 129 < 1 << 31 else f"the window has {height * width} elements"
+
+
+def _window_touches_input(graph: Graph, node: Node) -> str | None:
+    for which, size in zip("hw", _kernel_size(graph, node), strict=True):
+        if size < 1 or node.attrs[f"stride_{which}"] < 1:
+            return f"filter {size}, stride {node.attrs[f'stride_{which}']}"
+    return None
+
+
+def _lower(kernel: str) -> Callable[[Graph, Node], Lowered]:
+    def lower(graph: Graph, node: Node) -> Lowered:
+        source, target = graph.input(node, 0), graph.output(node)
+        height, width = _kernel_size(graph, node)
+        rows = axis(node.attrs, "h", source.shape[1], target.shape[1], height)
+        cols = axis(node.attrs, "w", source.shape[2], target.shape[2], width)
+        limits = output_limits(node, target)
+        params: dict[str, Init] = {
+            "rows": rows,
+            "cols": cols,
+            "channels": source.shape[3],
+            "min": limits["min"],
+            "max": limits["max"],
+        }
+        return Lowered(
+            kernels=(f"tn_{kernel}_s8",),
+            calls=(Call(f"tn_{kernel}_s8_run", ("{params}", "{rows}", "{in0}", "{out0}"), "tn_pool2d_s8", params),),
+            overlays=((0, 0),) if window_overlay(node.attrs, rows, cols) else (),
+            window_rows=height,
+        )
+
+    return lower
+
+
+_CONSTRAINTS = (
+    int8_tensors(1),
+    PER_TENSOR,
+    Constraint("input and output have the same scale and zero point", _same_scale),
+    SMALL_DIMENSIONS,
+    rank(4),
+    Constraint("input and output have the same channels", _same_channels),
+    CLAMPS,
+    Constraint("filter and stride are at least 1", _window_touches_input),
+    Constraint("the sum over a window stays within 32 bits", _sum_fits),
+    windows_fit(_kernel_size),
+)
+
+MAX_POOL_2D = Operator("MAX_POOL_2D", _CONSTRAINTS, _lower("max_pool2d"), summary="maximum over a window")
+AVERAGE_POOL_2D = Operator(
+    "AVERAGE_POOL_2D", _CONSTRAINTS, _lower("average_pool2d"), summary="mean over a window, half away from zero"
+)

@@ -1,0 +1,55 @@
+"""SOFTMAX over the last axis, with the exponential as a table of the distance below the row's maximum."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir import Graph, Node
+from ..reference.softmax import exponential_table
+from .base import PER_TENSOR, SMALL_DIMENSIONS, Array, Call, Constraint, Init, Lowered, Operator, int8_tensors
+
+#: Classes whose exponentials can sum up without leaving Q12.19.
+_MAX_CLASSES = 4095
+
+
+def _output_quantization(graph: Graph, node: Node) -> str | None:
+    q = graph.output(node).q
+    return None if (q.scale, q.zero_point) == (1 / 256, -128) else f"scale {q.scale:g}, zero point {q.zero_point}"
+
+
+def _few_classes(graph: Graph, node: Node) -> str | None:
+    classes = graph.input(node, 0).shape[-1] if graph.input(node, 0).shape else 0
+    return None if 1 <= classes <= _MAX_CLASSES else f"got {classes}"
+
+
+def lower(graph: Graph, node: Node) -> Lowered:
+    """One call of `tn_softmax_s8_run`."""
+    source = graph.input(node, 0)
+    table = exponential_table(node.attrs["beta"], source.q.scale)
+    table = table[: max(int(np.count_nonzero(table)), 1)]
+    params: dict[str, Init] = {
+        "rows": source.elements // source.shape[-1],
+        "classes": source.shape[-1],
+        "reach": len(table),
+        "exponent": "{exponent}",
+    }
+    return Lowered(
+        kernels=("tn_softmax_s8",),
+        calls=(Call("tn_softmax_s8_run", ("{params}", "{in0}", "{out0}"), "tn_softmax_s8", params),),
+        arrays=(Array("exponent", "int32_t", table),),
+        overlays=((0, 0),),
+    )
+
+
+OPERATOR = Operator(
+    "SOFTMAX",
+    (
+        int8_tensors(1),
+        PER_TENSOR,
+        SMALL_DIMENSIONS,
+        Constraint("the output has scale 1/256 and zero point -128", _output_quantization),
+        Constraint(f"the last axis has 1 to {_MAX_CLASSES} classes", _few_classes),
+    ),
+    lower,
+    summary="softmax over the last axis",
+)

@@ -1,0 +1,59 @@
+"""The processors that code can be generated for, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from .errors import OptionError
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor core.
+
+    Attributes
+    ----------
+    name : str
+        What users write, for example ``cortex-m4``.
+    tiers : tuple of str
+        Folders of ``firmware/kernels`` that hold kernels for it, best first.
+    pointer_bytes : int
+        Size of a pointer in the generated state.
+    extensions : tuple of str
+        Instruction-set extensions that a kernel may rely on.
+    """
+
+    name: str
+    tiers: tuple[str, ...] = ("portable",)
+    pointer_bytes: int = 4
+    extensions: tuple[str, ...] = ()
+
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        Target("cortex-m0"),
+        Target("cortex-m3"),
+        Target("cortex-m4", extensions=("dsp",)),
+        Target("cortex-m7", extensions=("dsp",)),
+        Target("cortex-m33", extensions=("dsp",)),
+        Target("cortex-m55", extensions=("dsp", "mve")),
+        Target("host", pointer_bytes=8),
+    )
+}
+
+
+def find_target(name: str) -> Target:
+    """Target called `name`.
+
+    Raises
+    ------
+    OptionError
+        When there is none; names the nearest.
+    """
+    if name in TARGETS:
+        return TARGETS[name]
+    near = get_close_matches(name, TARGETS, 1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise OptionError(f"unknown target '{name}'{hint}: allowed are {', '.join(TARGETS)}")

@@ -1,0 +1,31 @@
+/* MAX_POOL_2D and AVERAGE_POOL_2D, int8. Input and output have the same scale and zero point. */
+#ifndef TN_POOL2D_S8_H
+#define TN_POOL2D_S8_H
+
+#include "tn_common.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+    tn_axis rows; /* dilation 1 */
+    tn_axis cols; /* dilation 1 */
+    uint16_t channels;
+    int8_t min;
+    int8_t max;
+} tn_pool2d_s8;
+
+/* One output row; rows as for tn_conv2d_s8_row. Padding takes no part.
+ * The output may lie over the input, from the input's first byte or before it, when pad < stride on both axes. */
+void tn_max_pool2d_s8_row(const tn_pool2d_s8 *p, const int8_t *const *rows, int8_t *out);
+void tn_average_pool2d_s8_row(const tn_pool2d_s8 *p, const int8_t *const *rows, int8_t *out);
+
+/* The whole tensor, row after row. rows: scratch for rows.kernel pointers. */
+void tn_max_pool2d_s8_run(const tn_pool2d_s8 *p, const int8_t **rows, const int8_t *in, int8_t *out);
+void tn_average_pool2d_s8_run(const tn_pool2d_s8 *p, const int8_t **rows, const int8_t *in, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
