@@ -30,7 +30,14 @@ MANIFEST_SCHEMA = 1
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 _LINE = 110
 # Words that C or C++ keep for themselves and a prefix could hit.
-_KEYWORDS = frozenset(["auto", "bool", "break", "case", "char", "class", "const", "continue", "default", "delete", "do", "double", "else", "enum"])
+_KEYWORDS = frozenset(
+    """
+    auto bool break case catch char class const continue default delete do double else enum explicit export extern
+    false float for friend goto if inline int long mutable namespace new nullptr operator private protected public
+    register restrict return short signed sizeof static struct switch template this throw true try typedef typename
+    union unsigned using virtual void volatile while
+    """.split()
+)
 
 
 def check_prefix(prefix: str) -> str:

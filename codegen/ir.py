@@ -138,20 +138,23 @@ def verify(graph: Graph) -> Graph:
         When a tensor is read before it is written, written twice, or does not exist.
     """
     known = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.data is not None}
-    for index in graph.inputs:
-        if index not in graph.tensors:
-            raise ModelError(f"the model's input refers to tensor {index}, which does not exist")
+    if not set(graph.inputs) <= set(graph.tensors):
+        raise ModelError(f"the model's inputs {list(graph.inputs)} refer to a tensor that does not exist")
     for node in graph.nodes:
-        for index in node.inputs:
-            if index is not None and index not in known:
-                raise ModelError(f"layer {node.index} {node.op} reads tensor {index} before anything writes it")
-        for output in node.outputs:
-            if output not in graph.tensors:
-                raise ModelError(f"layer {node.index} {node.op} writes tensor {output}, which does not exist")
-            if output in known:
-                raise ModelError(f"layer {node.index} {node.op} writes tensor {output} a second time")
-            known.add(output)
-    for index in graph.outputs:
-        if index not in known:
-            raise ModelError(f"the model's output, tensor {index}, is never written")
+        _verify_node(graph, node, known)
+        known.update(node.outputs)
+    if not set(graph.outputs) <= known:
+        raise ModelError(f"the model's outputs {list(graph.outputs)} refer to a tensor that nothing writes")
     return graph
+
+
+def _verify_node(graph: Graph, node: Node, known: set[int]) -> None:
+    layer = f"layer {node.index} {node.op}"
+    for index in node.inputs:
+        if index is not None and index not in known:
+            raise ModelError(f"{layer} reads tensor {index} before anything writes it")
+    for index in node.outputs:
+        if index not in graph.tensors:
+            raise ModelError(f"{layer} writes tensor {index}, which does not exist")
+        if index in known:
+            raise ModelError(f"{layer} writes tensor {index} a second time")

@@ -1,7 +1,8 @@
 """The oracle: what a model's outputs and inner tensors must be, byte for byte.
 
-The golden one is the TensorFlow Lite Micro interpreter itself, from the `tflite-micro` wheel. Where that wheel does
-not exist (anything but x86-64 Linux) the NumPy reference of the compiler stands in; every report names its oracle.
+The golden one is the TensorFlow Lite Micro interpreter itself, from the `tflite-micro` wheel. Where that
+wheel does not exist (anything but x86-64 Linux) the NumPy reference of the compiler stands in; every
+report names its oracle.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from thumbnet.codegen.ir import Graph
+from thumbnet.codegen.reference import run_graph
 from thumbnet.codegen.tflite import read_graph
 
 from .errors import HostToolsError
 from .tensors import Array
-
-ENGINES = ("auto", "tflm", "numpy")
 
 
 class Oracle(Protocol):
@@ -66,7 +66,7 @@ def open_oracle(tflite: bytes, engine: str = "auto") -> Oracle:
 
 
 def _arena_limit(tflite: bytes, graph: Graph) -> int:
-    """Bytes to offer: the wheel's own guess (ten times the file) is too small for few weights and long signals."""
+    """Bytes to offer; ten times the file, the wheel's guess, is too small for long signals."""
     written = sum(graph.output(node, i).bytes for node in graph.nodes for i in range(len(node.outputs)))
     return (2 * written + 4 * len(tflite) + (1 << 20)) // 4096 * 4096
 
@@ -130,19 +130,13 @@ class NumpyOracle:
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Output tensors for one window of input tensors."""
-        values = self._values(inputs)
+        values = run_graph(self._graph, inputs)
         return [values[index] for index in self._graph.outputs]
 
     def run_all(self, inputs: Sequence[Array]) -> Mapping[int, Array]:
         """Every tensor that an operator writes."""
-        values = self._values(inputs)
+        values = run_graph(self._graph, inputs, keep=True)
         return {index: values[index] for node in self._graph.nodes for index in node.outputs}
-
-    def _values(self, inputs: Sequence[Array]) -> Mapping[int, Array]:
-        from thumbnet.codegen.reference import run_graph
-
-        values: Mapping[int, Array] = run_graph(self._graph, list(inputs))
-        return values
 
 
 _MEASURE = """

@@ -1,7 +1,7 @@
 """Windows as bytes: the block layout of the device application, and float to integer and back.
 
-A window is one set of input tensors, a list of arrays. On the wire it is one block: tensors back to back in the
-model's order, each padded with zeros to a multiple of 4 bytes.
+A window is one set of input tensors, a list of arrays. On the wire it is one block: tensors back to back
+in the model's order, each padded with zeros to a multiple of 4 bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .errors import LinkError
+from .errors import HostToolsError, LinkError
 
 Array = npt.NDArray[Any]
 ALIGNMENT = 4
@@ -28,9 +28,9 @@ class TensorSpec(Protocol):
     @property
     def dtype(self) -> str: ...  # noqa: D102
     @property
-    def scale(self) -> float: ...  # noqa: D102
+    def scale(self) -> float | None: ...  # noqa: D102
     @property
-    def zero_point(self) -> int: ...  # noqa: D102
+    def zero_point(self) -> int | None: ...  # noqa: D102
     @property
     def bytes(self) -> int: ...  # noqa: D102
 
@@ -74,17 +74,27 @@ def unpack(block: bytes, specs: Sequence[TensorSpec]) -> list[Array]:
 
 
 def quantize(values: Array, spec: TensorSpec) -> Array:
-    """Turn real values into the codes of a tensor: round half to even, then saturate."""
+    """Turn real values into the codes of a tensor: round half to even, then saturate.
+
+    Raises
+    ------
+    HostToolsError
+        When the tensor is integer but has no scale.
+    """
     dtype = np.dtype(spec.dtype)
     if dtype.kind == "f":
         return values.astype(dtype)
+    if spec.scale is None:
+        raise HostToolsError(
+            f"the input '{spec.name}' has no scale: give {spec.dtype} codes, not real numbers"
+        )
     limits = np.iinfo(dtype)
-    codes = np.round(values.astype(np.float64) / spec.scale) + spec.zero_point
+    codes = np.round(values.astype(np.float64) / spec.scale) + (spec.zero_point or 0)
     return np.clip(codes, limits.min, limits.max).astype(dtype)
 
 
 def dequantize(codes: Array, spec: TensorSpec) -> npt.NDArray[np.float32]:
-    """Turn the codes of a tensor into real values."""
-    if codes.dtype.kind == "f":
+    """Turn the codes of a tensor into real values; without a scale a code is the value."""
+    if spec.scale is None:
         return codes.astype(np.float32)
-    return ((codes.astype(np.int64) - spec.zero_point) * spec.scale).astype(np.float32)
+    return ((codes.astype(np.int64) - (spec.zero_point or 0)) * spec.scale).astype(np.float32)

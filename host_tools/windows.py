@@ -1,8 +1,8 @@
 """Where the windows of a parity run come from: a seed, or the user's arrays.
 
-Random windows mix uniform noise with structured signals, because noise alone drives a network into one corner of its
-range: constants at both ends and at the zero point reach the clamps and the padding, smooth walks look like
-biosignals, and sparse impulses leave most of the accumulators at their bias.
+Random windows mix uniform noise with structured signals, because noise alone drives a network into one
+corner of its range: constants at both ends and at the zero point reach the clamps and the padding, smooth
+walks look like biosignals, and sparse impulses leave most of the accumulators at their bias.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from .errors import HostToolsError
-from .tensors import Array, TensorSpec, quantize
+from .tensors import Array, TensorSpec, dequantize, quantize
 
 Scaling = Callable[[Array], Array]
 _CONSTANTS = ("lowest", "highest", "zero point")
@@ -29,6 +29,7 @@ class Windows(Protocol):
     def description(self) -> str: ...  # noqa: D102
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> list[Array]: ...
+    def real(self, index: int) -> list[Array]: ...  # noqa: D102
 
 
 def kind_of(index: int) -> str:
@@ -56,6 +57,10 @@ class RandomWindows:
         rng = np.random.Generator(np.random.PCG64([self.seed, index]))
         return [_random_tensor(rng, spec, kind_of(index)) for spec in self.inputs]
 
+    def real(self, index: int) -> list[Array]:
+        """Window `index` as a float model takes it."""
+        return [dequantize(codes, spec) for codes, spec in zip(self[index], self.inputs, strict=True)]
+
 
 def _random_tensor(rng: np.random.Generator, spec: TensorSpec, kind: str) -> Array:
     dtype = np.dtype(spec.dtype)
@@ -64,17 +69,17 @@ def _random_tensor(rng: np.random.Generator, spec: TensorSpec, kind: str) -> Arr
     if dtype.kind == "f":
         return rng.standard_normal(spec.shape).astype(dtype)
     limits = np.iinfo(dtype)
-    low, high = int(limits.min), int(limits.max)
+    low, high, centre = int(limits.min), int(limits.max), spec.zero_point or 0
     if kind in _CONSTANTS:
-        constant = {"lowest": low, "highest": high, "zero point": spec.zero_point}[kind]
+        constant = {"lowest": low, "highest": high, "zero point": centre}[kind]
         return np.full(spec.shape, constant, dtype)
     if kind == "noise":
         return rng.integers(low, high, spec.shape, dtype, endpoint=True)
     if kind == "impulses":
-        codes = np.full(spec.shape, spec.zero_point, np.int64)
+        codes = np.full(spec.shape, centre, np.int64)
         hits = rng.random(spec.shape) < 0.02
         return np.where(hits, rng.integers(low, high, spec.shape, endpoint=True), codes).astype(dtype)
-    return _walk(rng, spec.shape, spec.zero_point, (low, high)).astype(dtype)
+    return _walk(rng, spec.shape, centre, (low, high)).astype(dtype)
 
 
 def _walk(rng: np.random.Generator, shape: tuple[int, ...], centre: int, limits: tuple[int, int]) -> Array:
@@ -108,9 +113,11 @@ class ArrayWindows:
         ]
 
     def real(self, index: int) -> list[Array]:
-        """Window `index` as the float model takes it: scaled, not quantized; integer codes stay codes."""
+        """Window `index` as a float model takes it: scaled, and never quantized when it came as real numbers."""
         return [
-            self._scaled(array[index]).reshape(spec.shape)
+            dequantize(array[index].reshape(spec.shape), spec)
+            if array.dtype == np.dtype(spec.dtype)
+            else self._scaled(array[index]).reshape(spec.shape).astype(np.float32)
             for array, spec in zip(self.arrays, self.inputs, strict=True)
         ]
 
@@ -131,9 +138,10 @@ def load_windows(
     Parameters
     ----------
     paths
-        One .npy file per model input, in the model's order; first axis the window. Integer arrays hold codes and
-        must have the input's type; float arrays hold what the float model takes and are quantized with the input's
-        scale and zero point (after the bundle's channel scaling, when there is one).
+        One .npy file per model input, in the model's order; first axis the window. Integer arrays hold
+        codes and must have the input's type; float arrays hold what the float model takes and are
+        quantized with the input's scale and zero point (after the bundle's channel scaling, when there is
+        one).
     inputs
         The model's inputs.
     count
@@ -144,7 +152,8 @@ def load_windows(
     Raises
     ------
     HostToolsError
-        A missing or unreadable file, a wrong number of files, a shape or type that does not fit, NaN or infinity.
+        A missing or unreadable file, a wrong number of files, a shape or type that does not fit, NaN or
+        infinity.
     """
     if len(paths) != len(inputs):
         raise HostToolsError(f"the model has {len(inputs)} inputs, --inputs was given {len(paths)} times")
@@ -180,14 +189,15 @@ def _load_array(path: Path, spec: TensorSpec) -> Array:
     elements = int(np.prod(spec.shape))
     if array.ndim < 1 or len(array) == 0 or array[0].size != elements:
         raise HostToolsError(
-            f"{path} has shape {list(array.shape)}, the input '{spec.name}' needs (windows, {elements} values "
-            f"as {list(spec.shape)})"
+            f"{path} has shape {list(array.shape)}, the input '{spec.name}' needs {elements} values "
+            f"{list(spec.shape)} a window"
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise HostToolsError(f"{path} holds NaN or infinite values")
     if array.dtype.kind != "f" and array.dtype != np.dtype(spec.dtype):
         raise HostToolsError(
-            f"{path} holds {array.dtype} values, the input '{spec.name}' takes {spec.dtype} codes or real numbers"
+            f"{path} holds {array.dtype} values, the input '{spec.name}' takes {spec.dtype} codes "
+            "or real numbers"
         )
     return array
 

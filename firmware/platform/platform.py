@@ -31,6 +31,11 @@ class ThumbnetPlatform(PlatformBase):
         """Boards that exist in QEMU only have no upload stage."""
         return self._upload_protocol() not in (None, "qemu")
 
+    def configure_project_packages(self, env, targets=None):
+        """Remember the environment: Core tells it here when it installs, and elsewhere when it builds."""
+        self.project_env = env
+        super().configure_project_packages(env, targets)
+
     def configure_default_packages(self, options, targets):
         """Settle all tools; Core calls this before it looks for SCons or installs anything."""
         side = os.environ.get("THUMBNET_TOOLS") or "auto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import movement, products, unary, windows
+from . import graphs, movement, products, unary, windows
 from .problem import Problem
 
 PROBLEMS: tuple[type[Problem], ...] = (
@@ -36,4 +36,5 @@ PROBLEMS: tuple[type[Problem], ...] = (
     movement.StridedSlice,
     movement.Pack,
     movement.Unpack,
+    graphs.SmallGraph,
 )

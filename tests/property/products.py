@@ -65,7 +65,7 @@ class FullyConnected(Problem):
         scales = (self.w_scale * 2.0 ** state.uniform(-2.0, 2.0, size=count)).astype(np.float32)
         typical = self.q_in.scale * self.w_scale * 74 * 74 * math.sqrt(self.depth)
         x = builder.tensor((*self.rows, self.depth), scale=self.q_in.scale, zero_point=self.q_in.zero_point)
-        weights = codes(state, (self.units, self.depth), low=-127)
+        weights = codes(state, (self.units, self.depth))
         w = builder.tensor(weights.shape, scale=scales, data=weights)
         operands: list[int | None] = [x, w, None]
         if self.bias:

@@ -117,7 +117,7 @@ class Convolution(Windowed):
     def add_to(self, builder: ModelBuilder) -> Ports:
         scales, state = self.weight_scales(), self.state(2)
         x = builder.tensor(self.input_shape, scale=self.q_in.scale, zero_point=self.q_in.zero_point)
-        weights = codes(state, self.weight_shape, low=-127)
+        weights = codes(state, self.weight_shape)
         w = builder.tensor(self.weight_shape, scale=scales, zero_point=0, axis=self.weight_axis, data=weights)
         operands: list[int | None] = [x, w]
         if self.bias:
