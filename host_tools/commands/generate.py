@@ -1,0 +1,79 @@
+"""`thumbnet generate`: an int8 model in, C sources out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..options import PATH, json_option, model_argument
+
+if TYPE_CHECKING:
+    from ..generate import Generated
+
+_DEFAULT_TARGET = "cortex-m4"
+
+
+@click.command("generate")
+@model_argument
+@click.option("--target", help=f"Processor core.  [default: the board's, or {_DEFAULT_TARGET}]")
+@click.option("--board", help="Board to generate for: implies the target, and checks that the model fits.")
+@click.option(
+    "--engine",
+    default="aot",
+    metavar="[aot|tflm]",
+    help="`aot`: static C of our own compiler; `tflm`: arrays for TensorFlow Lite Micro.",
+)
+@click.option("--output", "output", type=PATH, required=True, help="Folder to write.")
+@click.option("--prefix", default="model", help="Prefix of every C name and file.")
+@click.option(
+    "--app", is_flag=True, help="Also write tn_app_model.h, which binds the model to the device application."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that thumbnet did not write.")
+@json_option
+def command(
+    model: Path,
+    target: str | None,
+    board: str | None,
+    engine: str,
+    output: Path,
+    prefix: str,
+    app: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Turn MODEL into C sources: an Arduino/PlatformIO library with no dependencies.
+
+    Either all files are written or none. Files that thumbnet did not generate are never overwritten unless
+    --force is given.
+    """  # fmt: skip
+    from .. import jsonout
+    from ..generate import generate
+
+    result = generate(
+        model, output, target=target, board=board, engine=engine, prefix=prefix, app=app, force=force,
+        default_target=_DEFAULT_TARGET,
+    )  # fmt: skip
+    if as_json:
+        jsonout.emit("generate/1", result.to_dict())
+    else:
+        _print(result)
+
+
+def _print(result: Generated) -> None:
+    facts = [
+        ("model", f"{result.model.path.name} ({result.model.sha256[:12]})"),
+        ("target", f"{result.target}, engine {result.engine}"),
+        ("layers", f"{result.cost.layers:,}"),
+        ("MACs", f"{result.cost.macs:,}"),
+        ("state", "-" if result.cost.state_bytes is None else f"{result.cost.state_bytes:,} bytes"),
+        ("weights", f"{result.cost.weight_bytes:,} bytes"),
+    ]
+    width = max(len(name) for name, _ in facts)
+    for name, text in facts:
+        click.echo(f"{name:<{width}}  {text}")
+    changed = set(result.changed)
+    click.echo(f"{'files':<{width}}  {result.output} ({len(result.files)} files, {len(changed)} changed)")
+    for file, size in result.files.items():
+        click.echo(f"{'':<{width}}    {size:>9,}  {file}{'' if file in changed else '  (as it was)'}")

@@ -1,0 +1,154 @@
+"""Generate C for a model: choose the target, compile, check the board's limits, write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from thumbnet.codegen import compile_model
+from thumbnet.codegen.targets import TARGETS
+
+from .choices import check_choice
+from .errors import BoardError, HostToolsError
+from .modelfile import ModelFile, read_model
+from .options import choose_board
+from .writing import write_files
+
+ENGINES = ("aot", "tflm")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the generated code will ask of a board; TFLM's arena is not known before it runs."""
+
+    layers: int
+    macs: int
+    state_bytes: int | None
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What was written, and what it will cost."""
+
+    model: ModelFile
+    target: str
+    engine: str
+    prefix: str
+    output: Path
+    cost: Cost
+    files: Mapping[str, int]
+    changed: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, see docs/json-schemas.md."""
+        return {
+            "model": self.model.to_dict(),
+            "target": self.target,
+            "engine": self.engine,
+            "prefix": self.prefix,
+            "output": str(self.output),
+            **asdict(self.cost),
+            "files": dict(self.files),
+            "changed": list(self.changed),
+        }
+
+
+def generate(
+    model: Path,
+    output: Path,
+    *,
+    target: str | None = None,
+    board: str | None = None,
+    engine: str = "aot",
+    prefix: str = "model",
+    app: bool = False,
+    force: bool = False,
+    default_target: str = "cortex-m4",
+) -> Generated:
+    """Compile a model and write the sources.
+
+    Parameters
+    ----------
+    model
+        A .tflite file or a bundle.
+    output
+        Folder to write.
+    target, board
+        Core, or board that implies it; both may be given when they agree.
+    engine
+        `aot` or `tflm`.
+    prefix
+        Prefix of C names and files.
+    app
+        Also write the adapter for the device application.
+    force
+        Overwrite foreign files.
+    default_target
+        Core when neither target nor board is given.
+
+    Raises
+    ------
+    HostToolsError
+        For a missing file, unknown names, a model that exceeds the board, foreign files in the folder.
+    CodegenError
+        For a model that cannot be compiled.
+    """
+    check_choice("engine", engine, ENGINES)
+    core = _target(target, board, default_target)
+    given = read_model(model)
+    files, cost = _compile(given, core, engine, prefix, app)
+    if board is not None:
+        _check_fits(board, cost.state_bytes or 0, cost.weight_bytes)
+    changed = write_files(output, files, force=force)
+    return Generated(
+        model=given,
+        target=core,
+        engine=engine,
+        prefix=prefix,
+        output=output,
+        cost=cost,
+        files={name: len(text.encode()) for name, text in files.items()},
+        changed=tuple(changed),
+    )
+
+
+def _compile(
+    model: ModelFile, core: str, engine: str, prefix: str, app: bool
+) -> tuple[Mapping[str, str], Cost]:
+    if engine == "tflm":
+        from thumbnet.codegen import analyze_model, tflm
+
+        analysis = analyze_model(model.tflite)
+        cost = Cost(len(analysis.layers), analysis.macs, None, len(model.tflite))
+        return tflm.export(model.tflite, prefix=prefix), cost
+    compiled = compile_model(model.tflite, target=core, prefix=prefix, app=app)
+    return compiled.files, Cost(
+        len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes
+    )
+
+
+def _target(target: str | None, board: str | None, default: str) -> str:
+    named = None if target is None else check_choice("target", target, TARGETS)
+    if board is None:
+        return named or default
+    core = choose_board(board).target
+    if named not in (None, core):
+        raise HostToolsError(f"the board {board} has a {core}, --target says {named}; give one of them")
+    return core
+
+
+def _check_fits(name: str, state: int, weights: int) -> None:
+    board = choose_board(name)
+    if board.is_host:
+        return
+    if state > board.ram_bytes:
+        raise BoardError(
+            f"the model's state needs {state:,} bytes, {board.name} has {board.ram_bytes:,} of RAM"
+        )
+    if weights > board.flash_bytes:
+        raise BoardError(
+            f"the model's weights need {weights:,} bytes, {board.name} has {board.flash_bytes:,} of flash"
+        )

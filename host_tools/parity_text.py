@@ -1,0 +1,58 @@
+"""Parity results for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .parity_run import ParityResult
+
+
+def print_results(results: Sequence[ParityResult], payloads: Sequence[dict[str, Any]]) -> None:
+    """Print one row a board, what the oracle was, and where a mismatch begins."""
+    if not results:
+        return
+    console = Console()
+    first = results[0]
+    title = f"parity of {first.model.path.name} with {first.oracle}"
+    table = Table(
+        title=title, title_justify="left", caption=f"inputs: {first.inputs}", caption_justify="left"
+    )
+    for heading, justify in (("board", "left"), ("windows", "right"), ("bytes", "right"), ("mismatches", "right"),
+                             ("max |diff|", "right"), ("time", "right"), ("", "left")):  # fmt: skip
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for result, payload in zip(results, payloads, strict=True):
+        verdict = "[green]equal[/]" if result.passed else "[bold red]DIFFERENT[/]"
+        table.add_row(
+            payload["board"], f"{payload['windows']:,}", f"{payload['bytes']:,}", f"{payload['mismatches']:,}",
+            str(payload["max_abs_diff"]), f"{payload['seconds']:.1f} s", verdict,
+        )  # fmt: skip
+    console.print(table)
+    for result, payload in zip(results, payloads, strict=True):
+        for line in _remarks(result, payload):
+            console.print(f"{payload['board']}: {line}", highlight=False)
+
+
+def _remarks(result: ParityResult, payload: dict[str, Any]) -> list[str]:
+    lines = []
+    if result.diverging is not None:
+        layer = result.diverging
+        lines.append(
+            f"first diverging layer: {layer.index} {layer.op} '{layer.name}' (window {layer.window})"
+        )
+    if result.note:
+        lines.append(result.note)
+    if payload.get("accuracy"):
+        scores = payload["accuracy"]
+        lines.append(f"accuracy {scores['device']:.2%} on the device, {scores['oracle']:.2%} on the oracle")
+    if payload.get("float_agreement"):
+        found = payload["float_agreement"]
+        low, high = found["interval_95"]
+        lines.append(
+            f"same class as the float model in {found['agree']} of {found['windows']} windows "
+            f"({found['share']:.2%}, 95 % interval {low:.2%} to {high:.2%})"
+        )
+    return lines

@@ -1,0 +1,116 @@
+"""A model on the bench with a board: generate its C, build the firmware, open the device.
+
+Everything happens in one working folder: `sources/` (generated), `firmware/` and `firmware-observed/` (builds).
+The observed build tells of every layer's output and ticks; the plain one is what a product would carry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thumbnet.codegen import CompiledModel, compile_model
+
+from .boards import Board
+from .build import build_firmware
+from .errors import HostToolsError, LinkError
+from .modelfile import ModelFile
+from .parity import Layer
+from .tensors import block_bytes
+
+if TYPE_CHECKING:
+    from .link.client import DeviceClient
+
+PREFIX = "model"
+
+
+class Workbench:
+    """One model and one board.
+
+    Parameters
+    ----------
+    model
+        The model; compiled at once for the board's core (CodegenError when it cannot be).
+    board
+        Where it shall run.
+    folder
+        Working folder of this board alone.
+    sources
+        Generated C to use in place of fresh C, as `thumbnet generate` wrote it; it must be of the same model.
+    """
+
+    def __init__(self, model: ModelFile, board: Board, folder: Path, sources: Path | None = None) -> None:
+        self.model = model
+        self.board = board
+        self.folder = folder
+        self.compiled: CompiledModel = compile_model(
+            model.tflite, target=board.target, prefix=PREFIX, app=True
+        )
+        self.sources = folder / "sources"
+        self._elfs: dict[bool, Path] = {}
+        self.compiled.write(self.sources)
+        if sources is not None:
+            self._take(sources)
+
+    def _take(self, sources: Path) -> None:
+        """Put the user's own generated C in place of the fresh one, application adapter excepted."""
+        header = sources / "src" / f"{PREFIX}.h"
+        if not header.is_file():
+            raise HostToolsError(f"{sources} holds no generated model: there is no {header}")
+        if self.compiled.model_hash not in header.read_text(encoding="utf-8", errors="replace"):
+            raise HostToolsError(f"{header} was generated from another model than {self.model.path}")
+        for file in sorted((sources / "src").glob("*.[ch]")):
+            if file.name in {path.name for path in (self.sources / "src").iterdir()}:
+                shutil.copyfile(file, self.sources / "src" / file.name)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in the order the generated code runs them."""
+        return [Layer(x.index, x.name, x.op, x.tensor) for x in self.compiled.layers]
+
+    def elf(self, observe: bool = False) -> Path:
+        """Build the firmware, once; the plain and the observed build may run at the same time.
+
+        Raises
+        ------
+        BuildError
+            When the toolchain is missing or refuses the code.
+        """
+        if observe not in self._elfs:
+            workdir = self.folder / ("firmware-observed" if observe else "firmware")
+            self._elfs[observe] = build_firmware(self.sources, self.board, observe=observe, workdir=workdir)
+        return self._elfs[observe]
+
+    @contextlib.contextmanager
+    def device(self, observe: bool = False) -> Iterator[DeviceClient]:
+        """Start or flash the device, greet it, and check that it runs this model.
+
+        Raises
+        ------
+        DeviceError
+            When the device does not answer or runs something else.
+        """
+        from .devices import open_device
+        from .link.client import DeviceClient
+
+        with open_device(self.board, self.elf(observe)) as pipe:
+            client = DeviceClient(pipe)
+            self._check(client)
+            yield client
+
+    def _check(self, client: DeviceClient) -> None:
+        hello = client.hello()
+        if hello.model_hash != self.compiled.model_hash:
+            raise LinkError(
+                f"the device {self.board.name} runs the model {hello.model_hash[:12]}, not "
+                f"{self.compiled.model_hash[:12]}; flash it again"
+            )
+        sizes = (block_bytes(self.compiled.inputs), block_bytes(self.compiled.outputs))
+        if (hello.input_bytes, hello.output_bytes) != sizes:
+            raise LinkError(
+                f"the device {self.board.name} takes {hello.input_bytes} and gives {hello.output_bytes} bytes, "
+                f"the model {sizes[0]} and {sizes[1]}"
+            )
