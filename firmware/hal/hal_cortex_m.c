@@ -232,12 +232,20 @@ void hal_init(void)
 
 /* ---- stack gauge ---- */
 
-__attribute__((noinline)) void hal_paint_stack(void)
+/* Assembly, because a compiled function may push registers after it has read the stack pointer. */
+__attribute__((naked)) void hal_paint_stack(void)
 {
-    volatile uint32_t *top;
-    __asm volatile("mov %0, sp" : "=r"(top));
-    for (volatile uint32_t *word = _stack_limit; word < top; word++)
-        *word = STACK_PATTERN;
+    __asm volatile(
+        "ldr r0, =_stack_limit \n"
+        "ldr r1, =0xA5A5A5A5   \n" /* STACK_PATTERN */
+        "mov r2, sp            \n"
+        "1:                    \n"
+        "cmp r0, r2            \n"
+        "bhs 2f                \n"
+        "stmia r0!, {r1}       \n"
+        "b 1b                  \n"
+        "2:                    \n"
+        "bx lr                 \n");
 }
 
 size_t hal_stack_used(void)

@@ -110,7 +110,9 @@ def _scons_as_package_version():
 def _write_scons_package(packages, version):
     """Make the installed SCons look like PlatformIO's package; several builds may do so at once."""
     files = {
-        "package.json": json.dumps({"name": "tool-scons", "version": version, "description": "Installed SCons"}),
+        "package.json": json.dumps(
+            {"name": "tool-scons", "version": version, "description": "Installed SCons"}
+        ),
         ".piopm": json.dumps(
             {
                 "type": "tool",
