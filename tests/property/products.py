@@ -69,7 +69,7 @@ class FullyConnected(Problem):
         w = builder.tensor(weights.shape, scale=scales, data=weights)
         operands: list[int | None] = [x, w, None]
         if self.bias:
-            limit = 74 * 74 * self.depth
+            limit = int(2 * 74 * 74 * math.sqrt(self.depth))
             values = state.randint(-limit, limit + 1, size=self.units)
             bias_scales = np.float32(self.q_in.scale) * scales
             operands[2] = builder.tensor((self.units,), "int32", scale=bias_scales, data=values)

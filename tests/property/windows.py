@@ -121,7 +121,7 @@ class Convolution(Windowed):
         w = builder.tensor(self.weight_shape, scale=scales, zero_point=0, axis=self.weight_axis, data=weights)
         operands: list[int | None] = [x, w]
         if self.bias:
-            limit = 74 * 74 * self.taps
+            limit = int(2 * 74 * 74 * np.sqrt(self.taps))
             values = state.randint(-limit, limit + 1, size=self.filters)
             bias_scales = np.float32(self.q_in.scale) * scales
             operands.append(builder.tensor((self.filters,), "int32", scale=bias_scales, data=values))
