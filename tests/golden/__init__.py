@@ -1,0 +1,1 @@
+"""Golden vectors: what TensorFlow Lite Micro computed, for machines that cannot run it."""
