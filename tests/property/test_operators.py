@@ -10,7 +10,7 @@ import os
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from support import oracle
 from thumbnet.codegen.reference import OPERATORS
@@ -19,37 +19,72 @@ from thumbnet.codegen.tflite import read_graph
 from .cases import CASES
 from .catalogue import PROBLEMS
 from .problem import Problem
-from .runtimes import Reference, Runtime, check
+from .runtimes import Host, Reference, Runtime, check
 
-EXAMPLES = int(os.environ.get("THUMBNET_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("THUMBNET_EXAMPLES", "0"))
 SEED = os.environ.get("THUMBNET_SEED")
-RUNTIMES: tuple[Runtime, ...] = (Reference(),)
+RUNTIMES: tuple[Runtime, ...] = (Reference(), Host())
+ON_EVERY_RUNTIME = pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
 
 pytestmark = pytest.mark.skipif(
     not oracle.available(), reason="the tflite-micro wheel is not installed; golden vectors stand in"
 )
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
+def needs(runtime: Runtime) -> None:
+    reason = runtime.missing()
+    if reason:
+        pytest.skip(f"{runtime.name}: {reason}")
+
+
+@ON_EVERY_RUNTIME
 @pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.__name__)
 def test_random_problems(kind: type[Problem], runtime: Runtime) -> None:
+    needs(runtime)
+    if runtime.batch == 1:
+        search(kind, runtime, EXAMPLES or 60)
+        return
+    for first in range(0, EXAMPLES or runtime.batch, runtime.batch):
+        names = range(first, first + runtime.batch)
+        problems = [kind.random(Random(f"{kind.__name__} {SEED} {name}")) for name in names]
+        taken = [problem for problem in problems if runtime.leaves_out(problem) is None]
+        if not taken:
+            pytest.skip(f"{runtime.name}: {runtime.leaves_out(problems[0])}")
+        try:
+            check(runtime, *taken)
+        except AssertionError:
+            for problem in taken:  # one at a time names the culprit, a search makes it small
+                check(runtime, problem)
+            raise
+
+
+def search(kind: type[Problem], runtime: Runtime, examples: int) -> None:
+    """Let hypothesis draw problems one at a time and shrink the first that fails."""
+
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         derandomize=SEED is None,
         database=None,
         deadline=None,
+        phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
     @given(st.randoms(use_true_random=False))
     def compare(random: Random) -> None:
-        check(runtime, kind.random(random))
+        problem = kind.random(random)
+        if runtime.leaves_out(problem) is None:
+            check(runtime, problem)
 
     (compare if SEED is None else seed(int(SEED))(compare))()
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
+@ON_EVERY_RUNTIME
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{type(case).__name__}-{case.seed}")
 def test_recorded_problems(case: Problem, runtime: Runtime) -> None:
+    needs(runtime)
+    reason = runtime.leaves_out(case)
+    if reason:
+        pytest.skip(f"{runtime.name}: {reason}")
     check(runtime, case)
 
 
