@@ -81,7 +81,9 @@ class Workbench:
         """
         if observe not in self._elfs:
             workdir = self.folder / ("firmware-observed" if observe else "firmware")
-            self._elfs[observe] = build_firmware(self.sources, self.board, observe=observe, workdir=workdir)
+            self._elfs[observe] = build_firmware(
+                self.sources, self.board, observe=observe, workdir=workdir
+            ).elf
         return self._elfs[observe]
 
     @contextlib.contextmanager
