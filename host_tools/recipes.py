@@ -32,17 +32,33 @@ class _Table(BaseModel):
 class SyntheticSignals(_Table):
     """``[signals.synthetic]``: the embedded generator, used when no folder is given."""
 
-    subjects: int = Field(10, ge=1, le=1000, description="persons to make up, one night each")
-    hours: float = Field(2.5, gt=0.2, le=12, description="length of each night")
+    subjects: int = Field(10, ge=1, le=100, description="persons to make up, one night each")
+    hours: float = Field(2.5, ge=1, le=12, description="length of each night")
     seed: int = Field(2026, ge=0, description="decides every person and night")
 
 
 class SignalsTable(_Table):
-    """``[signals]``: where the recordings come from and how they are read."""
+    """``[signals]``: where the recordings come from and how they are read.
+
+    A key left out takes the default of :class:`thumbnet.training.sleep.config.SignalConfig`.
+    """
 
     folder: str = Field("", description="recordings; empty: synthetic; relative to the recipe; --data wins")
     synthetic: SyntheticSignals = Field(SyntheticSignals(), description="the embedded generator")
-    reader: dict[str, Any] = Field(default_factory=dict, description="settings of the reader")
+    channels: dict[str, Any] | None = Field(None, description="role of each channel to its names in the files")
+    rate: float | None = Field(None, description="samples per second; other rates are resampled")
+    emg: str | None = Field(None, description='"raw" or "envelope"; required when a channel is an EMG')
+    unit: str | None = Field(None, description="unit of channels whose header names no voltage")
+    hypnogram: str | None = Field(None, description='"auto", "file", "annotations" or "channel"')
+    hypnogram_channel: str | None = Field(None, description="signal that holds codes of stages")
+    hypnogram_codes: dict[str, Any] | None = Field(None, description='code to stage: "5" = "W"')
+    wake_minutes: float | None = Field(None, description="wake kept before and after sleep")
+    epoch_seconds: float | None = Field(None, description="length of a window")
+
+    def reader_settings(self) -> dict[str, Any]:
+        """Return the keys that the reader of recordings takes, without those left out."""
+        values = self.model_dump(exclude={"folder", "synthetic"})
+        return {key: value for key, value in values.items() if value is not None}
 
 
 class ModelTable(_Table):
@@ -129,9 +145,7 @@ class BudgetsTable(_Table):
     accuracy_drop: float | None = Field(
         None, ge=0, le=1, description="float accuracy minus int8 accuracy, as a share of 1"
     )
-    agreement: float | None = Field(
-        None, ge=0, le=1, description="least share of equal float and int8 answers"
-    )
+    agreement: float | None = Field(None, ge=0, le=1, description="least share of equal float and int8 answers")
     parity_mismatches: int = Field(0, ge=0, description="output bytes that differ from the oracle, per board")
 
 
@@ -194,10 +208,17 @@ def load_recipe(path: Path) -> Recipe:
 
 def parse_recipe(content: dict[str, Any], where: str = "as given") -> Recipe:
     """Check the content of a recipe; `where` names it in errors."""
+    from thumbnet.training.errors import TrainingError
+    from thumbnet.training.sleep.config import SignalConfig
+
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
+        SignalConfig.from_table(recipe.signals.reader_settings())
     except ValidationError as error:
         raise RecipeError(f"recipe {where}: {_sentence(error)}") from None
+    except TrainingError as error:
+        raise RecipeError(f"recipe {where}: {error}") from None
+    return recipe
 
 
 def _sentence(error: ValidationError) -> str:
@@ -289,7 +310,7 @@ def _rows(table: type[BaseModel], prefix: str) -> list[tuple[str, str, str, str]
 
 def _toml(value: Any) -> str:
     if value is None:
-        return "not checked"
+        return "not given"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

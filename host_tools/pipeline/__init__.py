@@ -1,0 +1,1 @@
+"""A run: signals, train, compress, generate, build, parity, profile, report; what is up to date is skipped."""
