@@ -19,6 +19,8 @@ from collections.abc import Sequence
 
 import click
 
+from .names import shorten_quoted
+
 EXIT_USER = 2
 EXIT_BUG = 70
 EXIT_PIPE = 141
@@ -149,7 +151,7 @@ def is_user_error(error: BaseException) -> bool:
 
 def _sentence(error: BaseException) -> str:
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return shorten_quoted(" ".join(text.split())) or type(error).__name__
 
 
 def _fail(error: BaseException) -> int:
@@ -175,9 +177,7 @@ def run(args: Sequence[str] | None = None) -> int:
         The words after `thumbnet`; default: those of this process.
     """
     try:
-        code = cli.main(
-            args=None if args is None else list(args), prog_name="thumbnet", standalone_mode=False
-        )
+        code = cli.main(args=None if args is None else list(args), prog_name="thumbnet", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
         click.echo("thumbnet: interrupted", err=True)
         return EXIT_INTERRUPT

@@ -32,9 +32,7 @@ def open_float_model(path: Path) -> FloatModel:
     try:
         return _open_tflite(path) if path.suffix == ".tflite" else _open_keras(path)
     except ImportError as error:
-        raise HostToolsError(
-            f"{path} needs the package {error.name}: pip install 'thumbnet[train]'"
-        ) from error
+        raise HostToolsError(f"{path} needs the package {error.name}: pip install 'thumbnet[train]'") from error
     except ValueError as error:
         raise HostToolsError(f"the float model {path} cannot be read: {error}") from error
 
@@ -50,9 +48,7 @@ def _open_tflite(path: Path) -> FloatModel:
 
     def predict(arrays: Sequence[Array]) -> Array:
         if len(arrays) != len(inputs):
-            raise HostToolsError(
-                f"the float model {path} has {len(inputs)} inputs, the int8 model {len(arrays)}"
-            )
+            raise HostToolsError(f"the float model {path} has {len(inputs)} inputs, the int8 model {len(arrays)}")
         for tensor, array in zip(inputs, arrays, strict=True):
             interpreter.set_tensor(tensor["index"], _fit(array, tensor["shape"], path))
         interpreter.invoke()
@@ -69,10 +65,7 @@ def _open_keras(path: Path) -> FloatModel:
     model: Any = tf_keras.models.load_model(path, compile=False)
 
     def predict(arrays: Sequence[Array]) -> Array:
-        fitted = [
-            _fit(array, (1, *tensor.shape[1:]), path)
-            for array, tensor in zip(arrays, model.inputs, strict=True)
-        ]
+        fitted = [_fit(array, (1, *tensor.shape[1:]), path) for array, tensor in zip(arrays, model.inputs, strict=True)]
         result = model(fitted if len(fitted) > 1 else fitted[0], training=False)
         return np.asarray(result[0] if isinstance(result, list | tuple) else result)
 
@@ -81,9 +74,7 @@ def _open_keras(path: Path) -> FloatModel:
 
 def _fit(array: Array, shape: Sequence[int], path: Path) -> Array:
     if array.size != int(np.prod(shape)):
-        raise HostToolsError(
-            f"the float model {path} takes {list(shape)} values, the int8 model {list(array.shape)}"
-        )
+        raise HostToolsError(f"the float model {path} takes {list(shape)} values, the int8 model {list(array.shape)}")
     return array.reshape(shape).astype(np.float32)
 
 

@@ -115,9 +115,7 @@ def generate(
     )
 
 
-def _compile(
-    model: ModelFile, core: str, engine: str, prefix: str, app: bool
-) -> tuple[Mapping[str, str], Cost]:
+def _compile(model: ModelFile, core: str, engine: str, prefix: str, app: bool) -> tuple[Mapping[str, str], Cost]:
     if engine == "tflm":
         from thumbnet.codegen import analyze_model, tflm
 
@@ -125,9 +123,7 @@ def _compile(
         cost = Cost(len(analysis.layers), analysis.macs, None, len(model.tflite))
         return tflm.export(model.tflite, prefix=prefix), cost
     compiled = compile_model(model.tflite, target=core, prefix=prefix, app=app)
-    return compiled.files, Cost(
-        len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes
-    )
+    return compiled.files, Cost(len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes)
 
 
 def _target(target: str | None, board: str | None, default: str) -> str:
@@ -145,10 +141,6 @@ def _check_fits(name: str, state: int, weights: int) -> None:
     if board.is_host:
         return
     if state > board.ram_bytes:
-        raise BoardError(
-            f"the model's state needs {state:,} bytes, {board.name} has {board.ram_bytes:,} of RAM"
-        )
+        raise BoardError(f"the model's state needs {state:,} bytes, {board.name} has {board.ram_bytes:,} of RAM")
     if weights > board.flash_bytes:
-        raise BoardError(
-            f"the model's weights need {weights:,} bytes, {board.name} has {board.flash_bytes:,} of flash"
-        )
+        raise BoardError(f"the model's weights need {weights:,} bytes, {board.name} has {board.flash_bytes:,} of flash")

@@ -60,9 +60,7 @@ def read_model(path: Path) -> ModelFile:
         raise HostToolsError(f"the model {path} {reason}; give an int8 .tflite file or a bundle")
     data = path.read_bytes()
     if data.startswith(_HDF5) or (data.startswith(_ZIP) and _is_keras(path)):
-        raise HostToolsError(
-            f"{path} is a Keras model; turn it into an int8 model first: thumbnet convert {path}"
-        )
+        raise HostToolsError(f"{path} is a Keras model; turn it into an int8 model first: thumbnet convert {path}")
     if not data.startswith(_ZIP):
         return ModelFile(path, data)
     from thumbnet.quantize.bundle import Bundle

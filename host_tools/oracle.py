@@ -88,9 +88,7 @@ class TflmOracle:
     def _open(self, config: Any) -> Any:
         arena = _arena_limit(self._tflite, self._graph)
         try:
-            return self._runtime.Interpreter.from_bytes(
-                self._tflite, arena_size=arena, intrepreter_config=config
-            )
+            return self._runtime.Interpreter.from_bytes(self._tflite, arena_size=arena, intrepreter_config=config)
         except (RuntimeError, ValueError) as error:
             raise HostToolsError(f"TensorFlow Lite Micro refuses the model: {error}") from error
 

@@ -132,9 +132,7 @@ class Expected:
         with self._lock:
             tensors = self._oracle.run_all(inputs)
             return [
-                None
-                if layer.tensor is None
-                else layer_checksum(np.ascontiguousarray(tensors[layer.tensor]).tobytes())
+                None if layer.tensor is None else layer_checksum(np.ascontiguousarray(tensors[layer.tensor]).tobytes())
                 for layer in layers
             ]
 

@@ -125,9 +125,7 @@ def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult
     )
 
 
-def _bisect(
-    bench: Workbench, plan: ParityPlan, windows: Sequence[int]
-) -> tuple[Divergence | None, str | None]:
+def _bisect(bench: Workbench, plan: ParityPlan, windows: Sequence[int]) -> tuple[Divergence | None, str | None]:
     with bench.device(observe=True) as device:
         diverging = first_divergence(device, plan.expected, bench.layers, windows)
     if diverging is None:

@@ -5,35 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from .names import short_name
 from .parity_run import ParityResult
+from .text import count, new_table, open_console
 
 
 def print_results(results: Sequence[ParityResult], payloads: Sequence[dict[str, Any]]) -> None:
     """Print one row a board, what the oracle was, and where a mismatch begins."""
     if not results:
         return
-    console = Console()
+    console = open_console()
     first = results[0]
-    title = f"parity of {first.model.path.name} with {first.oracle}"
-    table = Table(
-        title=title, title_justify="left", caption=f"inputs: {first.inputs}", caption_justify="left"
+    table = new_table(
+        f"parity of {first.model.path.name} with {first.oracle}",
+        "board|>windows|>bytes|>mismatches|>largest difference|>time|",
+        f"inputs: {first.inputs}",
     )
-    for heading, justify in (("board", "left"), ("windows", "right"), ("bytes", "right"), ("mismatches", "right"),
-                             ("max |diff|", "right"), ("time", "right"), ("", "left")):  # fmt: skip
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for result, payload in zip(results, payloads, strict=True):
         verdict = "[green]equal[/]" if result.passed else "[bold red]DIFFERENT[/]"
         table.add_row(
-            payload["board"], f"{payload['windows']:,}", f"{payload['bytes']:,}", f"{payload['mismatches']:,}",
+            payload["board"], count(payload["windows"]), count(payload["bytes"]), count(payload["mismatches"]),
             str(payload["max_abs_diff"]), f"{payload['seconds']:.1f} s", verdict,
         )  # fmt: skip
     console.print(table)
     for result, payload in zip(results, payloads, strict=True):
         for line in _remarks(result, payload):
-            console.print(f"{payload['board']}: {line}", highlight=False)
+            console.print(f"{payload['board']}: {line}", markup=False, soft_wrap=True)
 
 
 def _remarks(result: ParityResult, payload: dict[str, Any]) -> list[str]:
@@ -41,7 +38,7 @@ def _remarks(result: ParityResult, payload: dict[str, Any]) -> list[str]:
     if result.diverging is not None:
         layer = result.diverging
         lines.append(
-            f"first diverging layer: {layer.index} {layer.op} '{layer.name}' (window {layer.window})"
+            f"first diverging layer: {layer.index} {layer.op} '{short_name(layer.name)}' (window {layer.window})"
         )
     if result.note:
         lines.append(result.note)

@@ -60,9 +60,7 @@ def unpack(block: bytes, specs: Sequence[TensorSpec]) -> list[Array]:
         When the block is not exactly as long as the tensors need.
     """
     if len(block) != block_bytes(specs):
-        raise LinkError(
-            f"the device answered {len(block)} bytes, the model's outputs need {block_bytes(specs)}"
-        )
+        raise LinkError(f"the device answered {len(block)} bytes, the model's outputs need {block_bytes(specs)}")
     arrays, start = [], 0
     for spec in specs:
         flat = np.frombuffer(
@@ -85,9 +83,7 @@ def quantize(values: Array, spec: TensorSpec) -> Array:
     if dtype.kind == "f":
         return values.astype(dtype)
     if spec.scale is None:
-        raise HostToolsError(
-            f"the input '{spec.name}' has no scale: give {spec.dtype} codes, not real numbers"
-        )
+        raise HostToolsError(f"the input '{spec.name}' has no scale: give {spec.dtype} codes, not real numbers")
     limits = np.iinfo(dtype)
     codes = np.round(values.astype(np.float64) / spec.scale) + (spec.zero_point or 0)
     return np.clip(codes, limits.min, limits.max).astype(dtype)

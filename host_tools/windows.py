@@ -108,9 +108,7 @@ class ArrayWindows:
         return self.count
 
     def __getitem__(self, index: int) -> list[Array]:
-        return [
-            self._tensor(array[index], spec) for array, spec in zip(self.arrays, self.inputs, strict=True)
-        ]
+        return [self._tensor(array[index], spec) for array, spec in zip(self.arrays, self.inputs, strict=True)]
 
     def real(self, index: int) -> list[Array]:
         """Window `index` as a float model takes it: scaled, and never quantized when it came as real numbers."""
@@ -196,8 +194,7 @@ def _load_array(path: Path, spec: TensorSpec) -> Array:
         raise HostToolsError(f"{path} holds NaN or infinite values")
     if array.dtype.kind != "f" and array.dtype != np.dtype(spec.dtype):
         raise HostToolsError(
-            f"{path} holds {array.dtype} values, the input '{spec.name}' takes {spec.dtype} codes "
-            "or real numbers"
+            f"{path} holds {array.dtype} values, the input '{spec.name}' takes {spec.dtype} codes or real numbers"
         )
     return array
 

@@ -46,9 +46,7 @@ class Workbench:
         self.model = model
         self.board = board
         self.folder = folder
-        self.compiled: CompiledModel = compile_model(
-            model.tflite, target=board.target, prefix=PREFIX, app=True
-        )
+        self.compiled: CompiledModel = compile_model(model.tflite, target=board.target, prefix=PREFIX, app=True)
         self.sources = folder / "sources"
         self._elfs: dict[bool, Path] = {}
         self.compiled.write(self.sources)
@@ -81,9 +79,8 @@ class Workbench:
         """
         if observe not in self._elfs:
             workdir = self.folder / ("firmware-observed" if observe else "firmware")
-            self._elfs[observe] = build_firmware(
-                self.sources, self.board, observe=observe, workdir=workdir
-            ).elf
+            built = build_firmware(self.sources, self.board, observe=observe, workdir=workdir)
+            self._elfs[observe] = built.elf
         return self._elfs[observe]
 
     @contextlib.contextmanager

@@ -36,42 +36,35 @@ def command(model: Path, as_json: bool) -> int:
 
 
 def _print(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from ..names import short_name, shorten_quoted
+    from ..text import count, new_table, open_console
 
-    console = Console()
-    table = Table(title=f"{report.model.path.name}", title_justify="left")
-    for heading in ("", "operator", "output", "MACs", "name"):
-        table.add_column(heading, justify="right" if heading in ("", "MACs") else "left", overflow="fold")
+    console = open_console()
+    table = new_table(report.model.path.name, ">|operator|output|>MACs|name")
     for layer in report.analysis.layers:
-        style = None if layer.supported else "bold red"
-        shape = " x ".join(map(str, layer.shape))
-        table.add_row(str(layer.index), layer.op, shape, f"{layer.macs:,}" if layer.macs else "", layer.name,
-                      style=style)  # fmt: skip
+        table.add_row(
+            str(layer.index), layer.op, " x ".join(map(str, layer.shape)), count(layer.macs) if layer.macs else "",
+            short_name(layer.name), style=None if layer.supported else "bold red",
+        )  # fmt: skip
     console.print(table)
-    used = ", ".join(f"{count} {op}" for op, count in report.operators.items())
-    console.print(
-        f"{len(report.analysis.layers)} layers ({used}), {report.analysis.macs:,} MACs", highlight=False
-    )
+    used = ", ".join(f"{number} {op}" for op, number in report.operators.items())
+    console.print(f"{len(report.analysis.layers)} layers, {report.analysis.macs:,} MACs: {used}")
     for layer in report.analysis.unsupported:
-        console.print(f"[bold red]not supported[/]: layer {layer.index} {layer.op} '{layer.name}': ", end="")
-        console.print(layer.reason, markup=False, highlight=False)
+        console.print(f"[bold red]not supported[/]: layer {layer.index} {layer.op}: ", end="")
+        console.print(shorten_quoted(layer.reason), markup=False, soft_wrap=True)
     if report.compiled is not None:
         _print_boards(console, report)
 
 
 def _print_boards(console: Console, report: Report) -> None:
-    from rich.table import Table
+    from ..text import count, new_table
 
-    table = Table(
-        title="boards", title_justify="left", caption_justify="left",
-        caption="RAM: state, input and output. Flash: weights. Code, device link and stack come on top.",
-    )  # fmt: skip
-    for heading in ("board", "core", "RAM", "of", "flash", "of", ""):
-        table.add_column(heading, justify="right" if heading in ("RAM", "flash", "of") else "left")
+    caption = "RAM: state, input and output. Flash: weights. Code, device link and stack come on top."
+    table = new_table("boards", "board|core|>RAM|>of|>flash|>of|", caption)
     for fit in report.fits:
         table.add_row(
-            fit.board.name, fit.board.target, f"{fit.ram_bytes:,}", f"{fit.board.ram_bytes:,}", f"{fit.flash_bytes:,}",
-            f"{fit.board.flash_bytes:,}", "[green]fits[/]" if fit.fits else "[red]too large[/]",
+            fit.board.name, fit.board.target, count(fit.ram_bytes), count(fit.board.ram_bytes),
+            count(fit.flash_bytes), count(fit.board.flash_bytes),
+            "[green]fits[/]" if fit.fits else "[red]too large[/]",
         )  # fmt: skip
     console.print(table)

@@ -27,9 +27,7 @@ _DEFAULT_TARGET = "cortex-m4"
 )
 @click.option("--output", "output", type=PATH, required=True, help="Folder to write.")
 @click.option("--prefix", default="model", help="Prefix of every C name and file.")
-@click.option(
-    "--app", is_flag=True, help="Also write tn_app_model.h, which binds the model to the device application."
-)
+@click.option("--app", is_flag=True, help="Also write tn_app_model.h, which binds the model to the device application.")
 @click.option("--force", is_flag=True, help="Overwrite files that thumbnet did not write.")
 @json_option
 def command(

@@ -47,9 +47,7 @@ _DEFAULT_WINDOWS = 16
 )
 @click.option("--labels", type=PATH, help="Class of each window (.npy), to report accuracy.")
 @click.option("--float", "float_model", type=PATH, help="Float .tflite or Keras model, to report agreement.")
-@click.option(
-    "--layers", "every_layer", is_flag=True, help="Compare every layer of every window, not only outputs."
-)
+@click.option("--layers", "every_layer", is_flag=True, help="Compare every layer of every window, not only outputs.")
 @click.option("--sources", type=PATH, help="Prove the generated C in this folder instead of fresh C.")
 @click.option(
     "--oracle",
@@ -59,9 +57,7 @@ _DEFAULT_WINDOWS = 16
     help="What to compare with: TensorFlow Lite Micro, or the NumPy reference.",
 )
 @click.option("--junit", type=PATH, help="Write the result as JUnit XML too.")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), help="Boards at a time.  [default: one per processor core]"
-)
+@click.option("--jobs", type=click.IntRange(min=1), help="Boards at a time.  [default: one per processor core]")
 @workdir_option
 @json_option
 def command(boards: tuple[str, ...], junit: Path | None, as_json: bool, **options: Any) -> int:

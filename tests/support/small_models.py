@@ -19,9 +19,7 @@ def small_model(seed: int = 5) -> bytes:
     e = builder.tensor((1, 3), scale=0.1, zero_point=0, name="dense")
     f = builder.tensor((1, 3), scale=1 / 256, zero_point=-128, name="softmax")
     step = {"stride_h": 1, "stride_w": 1, "padding": "SAME"}
-    builder.operator(
-        "CONV_2D", [x, *_weights(builder, rng, (4, 3, 3, 2), 0.05)], [a], activation="RELU", **step
-    )
+    builder.operator("CONV_2D", [x, *_weights(builder, rng, (4, 3, 3, 2), 0.05)], [a], activation="RELU", **step)
     window = {"stride_h": 2, "stride_w": 2, "filter_h": 2, "filter_w": 2, "padding": "SAME"}
     builder.operator("MAX_POOL_2D", [a], [b], **window)
     builder.operator("CONV_2D", [b, *_weights(builder, rng, (6, 3, 3, 4), 0.08)], [c], **step)
@@ -31,9 +29,7 @@ def small_model(seed: int = 5) -> bytes:
     return builder.build([x], [f])
 
 
-def _weights(
-    builder: ModelBuilder, rng: np.random.Generator, shape: tuple[int, ...], input_scale: float
-) -> list[int]:
+def _weights(builder: ModelBuilder, rng: np.random.Generator, shape: tuple[int, ...], input_scale: float) -> list[int]:
     scales = rng.uniform(0.005, 0.02, shape[0])
     weights = builder.tensor(shape, scale=scales, data=rng.integers(-127, 128, shape), name=f"w{shape}")
     bias = builder.tensor(

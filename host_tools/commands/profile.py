@@ -1,0 +1,37 @@
+"""`thumbnet profile`: what a model costs on a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..options import PATH, choose_board, json_option, model_argument, workdir_option, working_folder
+
+
+@click.command("profile")
+@model_argument
+@click.option("--board", required=True, help="Board to run on: a board's name, or `host`.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, help="Seed of the window that is run.")
+@click.option("--sources", type=PATH, help="Measure the generated C in this folder instead of fresh C.")
+@workdir_option
+@json_option
+def command(model: Path, board: str, seed: int, sources: Path | None, workdir: Path | None, as_json: bool) -> None:
+    """Count the instructions of one inference of MODEL on a board, and its flash, RAM and stack.
+
+    Flash and RAM are those of the linked firmware, device application and link included; code and weights are
+    the model's own. Instructions are counted by QEMU and are the same in every run; they are not cycles.
+    """
+    from .. import jsonout
+    from ..modelfile import read_model
+    from ..profile import profile_model
+
+    chosen = choose_board(board)
+    with jsonout.quiet_stdout(as_json), working_folder(workdir) as folder:
+        profile = profile_model(read_model(model), chosen, folder, seed=seed, sources=sources)
+    if as_json:
+        jsonout.emit("profile/1", profile.to_dict())
+        return
+    from ..profile_text import print_profile
+
+    print_profile(profile)

@@ -1,0 +1,40 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_PIPE_WIDTH = 110
+
+
+def open_console() -> Console:
+    """Console on standard output; a pipe or a file gets a fixed width, so that logs look alike everywhere."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def new_table(title: str, columns: str, caption: str | None = None) -> Table:
+    """Table with columns given in one string, `>` before those to be aligned right.
+
+    >>> len(new_table("sizes", "name|>bytes|").columns)
+    3
+    """
+    style: dict[str, Any] = {"title_justify": "left", "caption_justify": "left", "title_style": "bold"}
+    table = Table(title=title, caption=caption, **style)
+    for heading in columns.split("|"):
+        table.add_column(
+            heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="ellipsis",
+            no_wrap=True,
+        )  # fmt: skip
+    return table
+
+
+def count(value: float | None, unit: str = "") -> str:
+    """Number with thousands separated; a dash where there is none."""
+    if value is None:
+        return "-"
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    return f"{text} {unit}" if unit else text
