@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import numpy.typing as npt
 
 from .errors import OptionError
@@ -25,6 +26,8 @@ CTYPES = {
     "bool": "uint8_t",
     "float32": "float",
 }
+#: Bytes of one number of each array type; `tn_channel` is four of them.
+_ITEM_BYTES = {"int8_t": 1, "int32_t": 4, "tn_channel": 4}
 KERNELS = Path(__file__).resolve().parent.parent / "firmware" / "kernels"
 MANIFEST_SCHEMA = 1
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
@@ -57,13 +60,19 @@ def c_array(values: npt.NDArray[Any]) -> list[str]:
     """Lines of numbers for the inside of an array initializer."""
     lines: list[str] = []
     line = ""
-    for value in values.reshape(-1).tolist():
-        item = c_number(value) + ","
+    rows = values.tolist() if _is_struct(values) else values.reshape(-1).tolist()
+    for value in rows:
+        item = (c_initializer(value, {}) if isinstance(value, list) else c_number(value)) + ","
         if line and len(line) + 1 + len(item) > _LINE - 4:
             lines.append(line)
             line = ""
         line = f"{line} {item}" if line else item
     return [*lines, line] if line else lines
+
+
+def _is_struct(values: npt.NDArray[Any]) -> bool:
+    """Arrays of structures are held as int64, one row an element; everything else has its own type."""
+    return values.dtype == np.int64 and values.ndim == 2
 
 
 def c_number(value: int | float) -> str:
@@ -160,7 +169,12 @@ class Emitter:
         return list(used.values())
 
     def _array(self, array: Array, name: str) -> _ArrayText:
-        return _ArrayText(name, array.ctype, int(array.values.size), c_array(array.values))
+        return _ArrayText(
+            name,
+            array.ctype,
+            len(array.values) if _is_struct(array.values) else int(array.values.size),
+            c_array(array.values),
+        )
 
     def _step(self, step: Step) -> _StepText:
         base = f"{self.prefix}_l{step.index}"
@@ -337,7 +351,6 @@ def layer_infos(graph: Graph, schedule: Schedule) -> tuple[LayerInfo, ...]:
 
 def _layer_info(graph: Graph, step: Step) -> LayerInfo:
     output = graph.output(step.node)
-    widths = {"int8_t": 1, "int32_t": 4}
     return LayerInfo(
         index=step.index,
         node=step.node.index,
@@ -348,5 +361,5 @@ def _layer_info(graph: Graph, step: Step) -> LayerInfo:
         dtype=output.dtype,
         bytes=output.bytes,
         macs=step.macs,
-        weight_bytes=sum(int(a.values.size) * widths[a.ctype] for a in step.lowered.arrays),
+        weight_bytes=sum(int(a.values.size) * _ITEM_BYTES[a.ctype] for a in step.lowered.arrays),
     )

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ..ir import Graph, Node, Tensor
-from ..quantized_math import Multiplier, activation_range, output_size, padding_before
+from ..quantized_math import activation_range, output_size, padding_before
 
 MAX_DIMENSION = 65535
 
@@ -236,14 +235,6 @@ def output_limits(node: Node, tensor: Tensor) -> dict[str, Init]:
     """Initializer of a `tn_output_s8`."""
     low, high = activation_range(node.attrs.get("activation", "NONE"), tensor.q.scale, tensor.q.zero_point)
     return {"zero_point": tensor.q.zero_point, "min": low, "max": high}
-
-
-def multiplier_arrays(multipliers: Sequence[Multiplier]) -> tuple[Array, Array]:
-    """Per-channel multipliers and shifts."""
-    return (
-        Array("multiplier", "int32_t", np.array([m.multiplier for m in multipliers], np.int32)),
-        Array("shift", "int8_t", np.array([m.shift for m in multipliers], np.int8)),
-    )
 
 
 def window_overlay(attrs: Mapping[str, Any], rows: Mapping[str, Any], cols: Mapping[str, Any]) -> bool:

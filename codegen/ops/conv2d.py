@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..ir import Graph, Node, Tensor
-from ..quantized_math import Multiplier, conv_multipliers
+from ..quantized_math import INT8_MAX, INT8_MIN, Multiplier, activation_range, conv_multipliers
+from ..requantize import choose_scaling
 from .base import (
     CLAMPS,
     PER_TENSOR,
@@ -23,11 +23,12 @@ from .base import (
     axis,
     constant_input,
     int8_tensors,
-    multiplier_arrays,
     output_limits,
     rank,
     windows_fit,
 )
+
+_Weights = npt.NDArray[np.int64]
 
 
 def kernel_size(graph: Graph, node: Node) -> tuple[int, int]:
@@ -66,11 +67,26 @@ def bias_constraint(channels: int) -> Constraint:
 ACCUMULATOR_LIMIT = 1 << 31
 
 
-def folded_bias(weights: npt.NDArray[Any], axes: tuple[int, ...], bias: Tensor | None, zero_point: int) -> Array:
+def folded_bias(weights: _Weights, axes: tuple[int, ...], bias: Tensor | None, zero_point: int) -> _Weights:
     """Bias with the input's zero point folded in: sum(w * (x - z)) + b = sum(w * x) + (b - z * sum(w))."""
-    sums = weights.astype(np.int64).sum(axis=axes)
-    values = (0 if bias is None or bias.data is None else bias.data.astype(np.int64).reshape(-1)) - zero_point * sums
-    return Array("bias", "int32_t", values)
+    values = 0 if bias is None or bias.data is None else bias.data.astype(np.int64).reshape(-1)
+    folded: _Weights = values - zero_point * weights.sum(axis=axes)
+    return folded
+
+
+def channel_array(graph: Graph, node: Node, axes: tuple[int, ...], multipliers: Sequence[Multiplier]) -> Array:
+    """Bias and proven requantization of every output channel, as `tn_channel`."""
+    source, target, data = graph.input(node, 0), graph.output(node), graph.input(node, 1).data
+    assert data is not None  # a constraint
+    weights = data.astype(np.int64)
+    bias = folded_bias(weights, axes, graph.optional(node, 2), source.q.zero_point)
+    extremes = np.stack([weights * code for code in (INT8_MIN, INT8_MAX)])
+    low = bias + extremes.min(axis=0).sum(axis=axes)
+    high = bias + extremes.max(axis=0).sum(axis=axes)
+    limits = activation_range(node.attrs["activation"], target.q.scale, target.q.zero_point)
+    scalings = choose_scaling(multipliers, low, high, target.q.zero_point, limits)
+    rows = [(b, s.multiplier, s.offset, s.offset_negative) for b, s in zip(bias.tolist(), scalings, strict=True)]
+    return Array("channels", "tn_channel", np.array(rows, np.int64))
 
 
 def accumulator_fits(axes: tuple[int, ...]) -> Constraint:
@@ -129,15 +145,14 @@ def lower_conv(
         "out_channels": weights.shape[0],
         "in_zero_point": source.q.zero_point,
         "output": output_limits(node, target),
-        **{name: "{" + name + "}" for name in ("weights", "bias", "multiplier", "shift")},
+        **{name: "{" + name + "}" for name in ("weights", "channels")},
     }
     return Lowered(
         kernels=("tn_conv2d_s8",),
         calls=(Call("tn_conv2d_s8_run", ("{params}", "{rows}", "{in0}", "{out0}"), "tn_conv2d_s8", params),),
         arrays=(
             Array("weights", "int8_t", weights.data),
-            folded_bias(weights.data, axes, graph.optional(node, 2), source.q.zero_point),
-            *multiplier_arrays(multipliers),
+            channel_array(graph, node, axes, multipliers),
         ),
         window_rows=int(str(rows["kernel"])),
     )

@@ -15,7 +15,6 @@ from .base import (
     Operator,
     axis,
     int8_tensors,
-    multiplier_arrays,
     output_limits,
     rank,
     windows_fit,
@@ -25,8 +24,8 @@ from .conv2d import (
     WEIGHTS,
     accumulator_fits,
     bias_constraint,
+    channel_array,
     channel_multipliers,
-    folded_bias,
     kernel_size,
 )
 
@@ -59,7 +58,7 @@ def lower(graph: Graph, node: Node) -> Lowered:
         "depth_multiplier": target.shape[3] // source.shape[3],
         "in_zero_point": source.q.zero_point,
         "output": output_limits(node, target),
-        **{name: "{" + name + "}" for name in ("weights", "bias", "multiplier", "shift")},
+        **{name: "{" + name + "}" for name in ("weights", "channels")},
     }
     return Lowered(
         kernels=("tn_depthwise_conv2d_s8",),
@@ -73,8 +72,7 @@ def lower(graph: Graph, node: Node) -> Lowered:
         ),
         arrays=(
             Array("weights", "int8_t", weights.data),
-            folded_bias(weights.data, (0, 1, 2), graph.optional(node, 2), source.q.zero_point),
-            *multiplier_arrays(channel_multipliers(graph, node, target.shape[3])),
+            channel_array(graph, node, (0, 1, 2), channel_multipliers(graph, node, target.shape[3])),
         ),
         window_rows=height,
     )

@@ -32,7 +32,7 @@ void tn_squared_difference_s8_run(const tn_add_s8 *p, const int8_t *in1, const i
 
 static inline int32_t tn_common_scale(const tn_operand_s8 *in, int8_t code, int headroom)
 {
-    return tn_requantize((code - in->zero_point) * ((int32_t)1 << headroom), in->multiplier, in->shift);
+    return tn_shrink((code - in->zero_point) * ((int32_t)1 << headroom), in->multiplier, in->shift);
 }
 
 #ifdef __cplusplus

@@ -24,6 +24,15 @@ extern "C" {
 #define TN_OK 0
 #define TN_ERROR_ARGUMENT (-1) /* a pointer is null */
 
+/* Constants of one output channel of a convolution. See tn_scale_s8. */
+typedef struct {
+    int32_t bias;            /* start of the accumulator, the input's zero point folded in: b - zero point * sum(w) */
+    int32_t multiplier;      /* of the accumulator */
+    int32_t offset;          /* for accumulators from 0 up, in units of 512; or TN_PLAIN */
+    int32_t offset_negative; /* for accumulators below 0, in units of 512; or the shift of a plain channel */
+} tn_channel;
+#define TN_PLAIN INT32_MIN
+
 /* How a window moves along one spatial axis. Sizes in elements of that axis, all at most 65535. */
 typedef struct {
     uint16_t in;       /* length of the input */
@@ -65,6 +74,12 @@ static inline int32_t tn_requantize(int32_t acc, int32_t multiplier, int shift)
     return tn_round_shift(tn_high_mul((int32_t)((uint32_t)acc << left), multiplier), right);
 }
 
+/* tn_requantize where the shift is known not to be positive. */
+static inline int32_t tn_shrink(int32_t acc, int32_t multiplier, int shift)
+{
+    return tn_round_shift(tn_high_mul(acc, multiplier), -shift);
+}
+
 static inline int32_t tn_clamp(int32_t value, int32_t low, int32_t high)
 {
     return value < low ? low : value > high ? high : value;
@@ -74,6 +89,18 @@ static inline int32_t tn_clamp(int32_t value, int32_t low, int32_t high)
 static inline int8_t tn_store_s8(int32_t value, const tn_output_s8 *out)
 {
     return (int8_t)tn_clamp(value + out->zero_point, out->min, out->max);
+}
+
+/* The code of a finished accumulator, exactly as tn_requantize gives it. The compiler has proven for this channel that
+ * one multiply-add places every step of the result where two roundings place it; TN_PLAIN marks the rest. */
+static inline int8_t tn_scale_s8(const tn_channel *channel, int32_t acc, const tn_output_s8 *out)
+{
+    if (channel->offset == TN_PLAIN) {
+        return tn_store_s8(tn_requantize(acc, channel->multiplier, channel->offset_negative), out);
+    }
+    const int32_t offset = acc < 0 ? channel->offset_negative : channel->offset;
+    const int64_t scaled = (int64_t)acc * channel->multiplier + (int64_t)offset * 512;
+    return (int8_t)tn_clamp((int32_t)(scaled >> 32), out->min, out->max);
 }
 
 /* Point rows[0 .. axis->kernel) at the input rows under output row `y`; NULL stands for a row of padding.

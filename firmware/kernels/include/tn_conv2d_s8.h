@@ -16,9 +16,7 @@ typedef struct {
     int8_t in_zero_point;      /* the value that padding has */
     tn_output_s8 output;
     const int8_t *weights;     /* [out_channels][rows.kernel][cols.kernel][in_channels] */
-    const int32_t *bias;       /* [out_channels], the input's zero point folded in: bias - zero point * sum(weights) */
-    const int32_t *multiplier; /* [out_channels], see tn_requantize */
-    const int8_t *shift;       /* [out_channels] */
+    const tn_channel *channels; /* [out_channels] */
 } tn_conv2d_s8;
 
 /* One output row.

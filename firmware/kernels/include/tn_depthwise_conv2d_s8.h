@@ -16,9 +16,7 @@ typedef struct {
     int8_t in_zero_point;      /* the value that padding has */
     tn_output_s8 output;
     const int8_t *weights;     /* [rows.kernel][cols.kernel][in_channels * depth_multiplier] */
-    const int32_t *bias;       /* per output channel, the input's zero point folded in */
-    const int32_t *multiplier; /* per output channel, see tn_requantize */
-    const int8_t *shift;       /* per output channel */
+    const tn_channel *channels; /* per output channel */
 } tn_depthwise_conv2d_s8;
 
 /* One output row; arguments as for tn_conv2d_s8_row. */

@@ -7,7 +7,7 @@ static void row(const void *params, const int8_t *in1, int step1, const int8_t *
     for (uint32_t i = 0; i < count; ++i, in1 += step1, in2 += step2) {
         const int32_t a = tn_common_scale(&p->in1, *in1, p->headroom);
         const int32_t b = tn_common_scale(&p->in2, *in2, p->headroom);
-        out[i] = tn_store_s8(tn_requantize(a + b, p->multiplier, p->shift), &p->output);
+        out[i] = tn_store_s8(tn_shrink(a + b, p->multiplier, p->shift), &p->output);
     }
 }
 

@@ -3,47 +3,36 @@
 /* Output channels that share one read of the input. */
 #define BLOCK 4
 
-static int8_t finish(const tn_conv2d_s8 *p, int channel, int32_t acc)
-{
-    return tn_store_s8(tn_requantize(acc, p->multiplier[channel], p->shift[channel]), &p->output);
-}
-
 /* acc[b] += sum over i of x[i] * w[b * filter + i], for BLOCK filters at once. */
 static inline void dot_block(int32_t acc[BLOCK], const int8_t *x, const int8_t *w, int filter, int count)
 {
     const int8_t *w1 = w + filter;
     const int8_t *w2 = w1 + filter;
     const int8_t *w3 = w2 + filter;
-    int32_t a0 = acc[0];
-    int32_t a1 = acc[1];
-    int32_t a2 = acc[2];
-    int32_t a3 = acc[3];
     for (int i = 0; i < count; ++i) {
         const int32_t v = x[i];
-        a0 += v * w[i];
-        a1 += v * w1[i];
-        a2 += v * w2[i];
-        a3 += v * w3[i];
+        acc[0] += v * w[i];
+        acc[1] += v * w1[i];
+        acc[2] += v * w2[i];
+        acc[3] += v * w3[i];
     }
-    acc[0] = a0;
-    acc[1] = a1;
-    acc[2] = a2;
-    acc[3] = a3;
 }
 
 /* A pixel whose window lies inside the input: `first` is the code under the first tap of a row. */
-static void inner_pixel(const tn_conv2d_s8 *p, const int8_t *const *rows, int first, int8_t *out)
+static inline void inner_pixel(const tn_conv2d_s8 *p, const int8_t *const *rows, int first, int8_t *out)
 {
     /* Without dilation the taps of a row lie side by side: one long dot product instead of several. */
     const int taps = p->cols.dilation == 1 ? 1 : p->cols.kernel;
     const int run = p->cols.dilation == 1 ? p->cols.kernel * p->in_channels : p->in_channels;
     const int step = p->cols.dilation * p->in_channels;
     const int filter = p->rows.kernel * p->cols.kernel * p->in_channels;
+    const tn_output_s8 limits = p->output;
+    const tn_channel *channel = p->channels;
+    const tn_channel *end = channel + p->out_channels;
     const int8_t *w = p->weights;
-    int channel = 0;
 
-    for (; channel + BLOCK <= p->out_channels; channel += BLOCK, w += BLOCK * filter) {
-        int32_t acc[BLOCK] = {p->bias[channel], p->bias[channel + 1], p->bias[channel + 2], p->bias[channel + 3]};
+    for (; end - channel >= BLOCK; channel += BLOCK, w += BLOCK * filter) {
+        int32_t acc[BLOCK] = {channel[0].bias, channel[1].bias, channel[2].bias, channel[3].bias};
         const int8_t *wr = w;
         for (int r = 0; r < p->rows.kernel; ++r) {
             const int8_t *x = rows[r] + first;
@@ -51,12 +40,13 @@ static void inner_pixel(const tn_conv2d_s8 *p, const int8_t *const *rows, int fi
                 dot_block(acc, x, wr, filter, run);
             }
         }
-        for (int b = 0; b < BLOCK; ++b) {
-            out[channel + b] = finish(p, channel + b, acc[b]);
-        }
+        *out++ = tn_scale_s8(&channel[0], acc[0], &limits);
+        *out++ = tn_scale_s8(&channel[1], acc[1], &limits);
+        *out++ = tn_scale_s8(&channel[2], acc[2], &limits);
+        *out++ = tn_scale_s8(&channel[3], acc[3], &limits);
     }
-    for (; channel < p->out_channels; ++channel) {
-        int32_t acc = p->bias[channel];
+    for (; channel < end; ++channel) {
+        int32_t acc = channel->bias;
         for (int r = 0; r < p->rows.kernel; ++r) {
             const int8_t *x = rows[r] + first;
             for (int tap = 0; tap < taps; ++tap, x += step) {
@@ -65,7 +55,7 @@ static void inner_pixel(const tn_conv2d_s8 *p, const int8_t *const *rows, int fi
                 }
             }
         }
-        out[channel] = finish(p, channel, acc);
+        *out++ = tn_scale_s8(channel, acc, &limits);
     }
 }
 
@@ -74,7 +64,7 @@ static void border_pixel(const tn_conv2d_s8 *p, const int8_t *const *rows, int l
 {
     const int8_t *w = p->weights;
     for (int channel = 0; channel < p->out_channels; ++channel) {
-        int32_t acc = p->bias[channel];
+        int32_t acc = p->channels[channel].bias;
         for (int r = 0; r < p->rows.kernel; ++r) {
             int col = left;
             for (int tap = 0; tap < p->cols.kernel; ++tap, col += p->cols.dilation) {
@@ -86,7 +76,7 @@ static void border_pixel(const tn_conv2d_s8 *p, const int8_t *const *rows, int l
                 }
             }
         }
-        out[channel] = finish(p, channel, acc);
+        out[channel] = tn_scale_s8(&p->channels[channel], acc, &p->output);
     }
 }
 

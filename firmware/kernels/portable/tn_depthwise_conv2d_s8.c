@@ -1,6 +1,36 @@
 #include "tn_depthwise_conv2d_s8.h"
 
-/* One output code. `left` is the column under the first tap; taps outside the input read the zero point. */
+/* A pixel whose window lies inside the input: `first` is the code under the first tap of a row. */
+static inline void inner_pixel(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows, int first, int channels,
+                               int8_t *out)
+{
+    const int step = p->cols.dilation * p->in_channels;
+    const int multiplier = p->depth_multiplier;
+    const int height = p->rows.kernel;
+    const int width = p->cols.kernel;
+    const tn_output_s8 limits = p->output;
+    const tn_channel *channel = p->channels;
+    const int8_t *w = p->weights;
+    int repeat = multiplier;
+
+    for (const tn_channel *end = channel + channels; channel < end; ++channel, ++w) {
+        int32_t acc = channel->bias;
+        const int8_t *tap_w = w;
+        for (int r = 0; r < height; ++r) {
+            const int8_t *x = rows[r] + first;
+            for (int tap = width; tap > 0; --tap, x += step, tap_w += channels) {
+                acc += (int32_t)*x * *tap_w;
+            }
+        }
+        *out++ = tn_scale_s8(channel, acc, &limits);
+        if (--repeat == 0) {
+            repeat = multiplier;
+            ++first;
+        }
+    }
+}
+
+/* One accumulator under the padding: taps outside the input read the zero point. */
 static int32_t border_sum(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows, int left, int in_channel,
                           const int8_t *w, int channels)
 {
@@ -16,19 +46,14 @@ static int32_t border_sum(const tn_depthwise_conv2d_s8 *p, const int8_t *const *
     return acc;
 }
 
-/* The same where the whole window lies inside the input. */
-static inline int32_t inner_sum(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows, int first,
-                                const int8_t *w, int channels)
+static void border_pixel(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows, int left, int channels,
+                         int8_t *out)
 {
-    const int step = p->cols.dilation * p->in_channels;
-    int32_t acc = 0;
-    for (int r = 0; r < p->rows.kernel; ++r) {
-        const int8_t *x = rows[r] + first;
-        for (int tap = p->cols.kernel; tap > 0; --tap, x += step, w += channels) {
-            acc += (int32_t)*x * *w;
-        }
+    for (int i = 0; i < channels; ++i) {
+        const tn_channel *channel = &p->channels[i];
+        const int32_t sum = border_sum(p, rows, left, i / p->depth_multiplier, p->weights + i, channels);
+        out[i] = tn_scale_s8(channel, channel->bias + sum, &p->output);
     }
-    return acc;
 }
 
 TN_HOT void tn_depthwise_conv2d_s8_row(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows, int8_t *out)
@@ -40,17 +65,11 @@ TN_HOT void tn_depthwise_conv2d_s8_row(const tn_depthwise_conv2d_s8 *p, const in
         whole = whole && rows[r] != NULL;
     }
     int left = -(int)p->cols.pad;
-    for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride) {
-        const int inner = whole && left >= 0 && left + reach < p->cols.in;
-        int channel = 0;
-        for (int in_channel = 0; in_channel < p->in_channels; ++in_channel) {
-            for (int m = 0; m < p->depth_multiplier; ++m, ++channel) {
-                const int8_t *w = p->weights + channel;
-                const int32_t acc = p->bias[channel] +
-                    (inner ? inner_sum(p, rows, left * p->in_channels + in_channel, w, channels)
-                           : border_sum(p, rows, left, in_channel, w, channels));
-                *out++ = tn_store_s8(tn_requantize(acc, p->multiplier[channel], p->shift[channel]), &p->output);
-            }
+    for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride, out += channels) {
+        if (whole && left >= 0 && left + reach < p->cols.in) {
+            inner_pixel(p, rows, left * p->in_channels, channels, out);
+        } else {
+            border_pixel(p, rows, left, channels, out);
         }
     }
 }
