@@ -38,9 +38,7 @@ def command(purposes: tuple[str, ...], system: str | None, as_json: bool) -> Non
 def _print(findings: list[Finding], lacking: list[Finding], purposes: tuple[str, ...]) -> None:
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        mark, colour = (
-            ("ok", "green") if finding.found else ("MISSING", "red") if finding.required else ("-", "yellow")
-        )
+        mark, colour = ("ok", "green") if finding.found else ("MISSING", "red") if finding.required else ("-", "yellow")
         click.echo(f"{click.style(f'{mark:>7}', fg=colour)}  {finding.name:{width}}  {finding.detail}")
         if not finding.found and finding.remedy:
             click.echo(f"{'':7}  {'':{width}}  get it: {click.style(finding.remedy, bold=True)}")
@@ -54,8 +52,4 @@ def _print(findings: list[Finding], lacking: list[Finding], purposes: tuple[str,
 def _mark(finding: Finding) -> str:
     if finding.found:
         return click.style(f"{'ok':>7}", fg="green")
-    return (
-        click.style(f"{'MISSING':>7}", fg="red")
-        if finding.required
-        else click.style(f"{'-':>7}", fg="yellow")
-    )
+    return click.style(f"{'MISSING':>7}", fg="red") if finding.required else click.style(f"{'-':>7}", fg="yellow")

@@ -72,9 +72,7 @@ def sample_report(boards: tuple[str, ...] = ("qemu_m4", "netduinoplus2")) -> dic
                     ("EMG", 22.7, 0.0008),
                 )
             ],
-            "layers": [
-                {"name": layer["name"], "snr_db": 31.0 - 0.4 * layer["index"]} for layer in _layers(1)
-            ],
+            "layers": [{"name": layer["name"], "snr_db": 31.0 - 0.4 * layer["index"]} for layer in _layers(1)],
         },
         "boards": [_board(name) for name in boards],
         "budgets": [
@@ -161,10 +159,7 @@ def _metrics(accuracy: float, macro_f1: float, kappa: float, seed: int) -> dict[
         right = round(size * (0.5 if row == 1 else 0.88))
         spread = rng.multinomial(size - right, [0.25] * 4).tolist()
         confusion.append([*spread[:row], right, *spread[row:]])
-    f1 = {
-        name: round(macro_f1 + 0.06 - (0.28 if name == "N1" else 0.0) + 0.02 * rng.normal(), 3)
-        for name in CLASSES
-    }
+    f1 = {name: round(macro_f1 + 0.06 - (0.28 if name == "N1" else 0.0) + 0.02 * rng.normal(), 3) for name in CLASSES}
     return {
         "accuracy": accuracy,
         "macro_f1": macro_f1,

@@ -1,0 +1,120 @@
+"""Run a recipe from signals to report."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..options import choose_board
+from ..progress import NewTask
+from ..recipes import Recipe
+from ..report.write import write_report
+from .budgets import check_budgets
+from .context import Run, Say
+from .folder import RunFolder, write_json
+from .hashing import content_hash, versions
+
+if TYPE_CHECKING:
+    from ..boards import Board
+
+_PACKAGES = ("thumbnet", "tensorflow", "tf-keras", "numpy", "mne", "scikit-learn", "tflite-micro", "platformio")
+
+Stage = Callable[[Run], object]
+
+
+def run_recipe(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> tuple[Mapping[str, Any], list[str]]:
+    """Run every stage of a recipe that is not up to date, and write the report.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do.
+    output : pathlib.Path
+        Folder of the run; made when missing.
+    say : callable
+        Takes one line of progress.
+    new_task : callable
+        Opens a progress bar.
+
+    Returns
+    -------
+    report : mapping
+        The content of `report.json`.
+    complaints : list of str
+        A sentence for each budget that was exceeded.
+
+    Raises
+    ------
+    HostToolsError, TrainingError, QuantizeError, CodegenError
+        When a stage cannot be done; what was finished before stays.
+    """
+    boards = [choose_board(name) for name in recipe.boards.names]
+    recipe = with_boards(recipe, [board.name for board in boards])
+    folder = RunFolder.create(output, recipe.name)
+    folder.info = _about(recipe, folder.info)
+    run = Run(recipe, folder, boards, say, new_task)
+    for stage in _stages():
+        stage(run)
+    folder.forget(keep=_names(boards))
+    report = _finish(run)
+    exceeded = check_budgets(recipe.budgets, report["metrics"], report["agreement"]["share"], report["boards"])
+    return report, [budget.sentence for budget in exceeded if not budget.ok]
+
+
+def with_boards(recipe: Recipe, names: Sequence[str]) -> Recipe:
+    """Return the recipe for other boards."""
+    return recipe.model_copy(update={"boards": recipe.boards.model_copy(update={"names": tuple(names)})})
+
+
+def with_data(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe for the recordings of a folder."""
+    return recipe.model_copy(update={"signals": recipe.signals.model_copy(update={"folder": str(folder.resolve())})})
+
+
+def _stages() -> tuple[Stage, ...]:
+    # Imported here so that a mistake in the recipe is told before TensorFlow is loaded.
+    from . import compress, firmware, signals, train
+
+    return (signals.signals, train.train, compress.compress, firmware.generate, firmware.boards)
+
+
+def _names(boards: Sequence[Board]) -> set[str]:
+    """Names of every stage that a run on these boards has."""
+    per_board = {f"{stage}:{board.name}" for stage in ("build", "parity", "profile") for board in boards}
+    return {"signals", "train", "compress"} | {f"generate:{board.target}" for board in boards} | per_board
+
+
+def _about(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    table = recipe.model_dump(mode="json")
+    return {
+        "created": before.get("created", now),
+        "updated": now,
+        "recipe": table,
+        "recipe_sha256": content_hash(table),
+        "seeds": {
+            "signals": recipe.signals.synthetic.seed if not recipe.signals.folder else "none, recordings",
+            "training": recipe.training.seed,
+            "quantize": recipe.quantize.seed,
+        },
+        "versions": versions(_PACKAGES),
+    }
+
+
+def _finish(run: Run) -> Mapping[str, Any]:
+    """Write the report, and the results of all boards and all models in one file each."""
+    report = write_report(run.folder)
+    path = run.folder.path
+    for kind in ("parity", "profile"):
+        results = {board["name"]: board[kind] for board in report["boards"]}
+        write_json(path / f"{kind}.json", {"schema": f"thumbnet.{kind}-run/1", "boards": results})
+    metrics = {key: report[key] for key in ("metrics", "agreement", "quantization")}
+    write_json(
+        path / "metrics.json", {"schema": "thumbnet.metrics/1", "protocol": report["run"]["protocol"], **metrics}
+    )
+    run.folder.info["metrics"] = report["metrics"]
+    run.folder.info["budgets"] = report["budgets"]
+    run.folder.save()
+    return report
