@@ -42,10 +42,12 @@ def memory_script():
 
 
 # Folders in macros and in debug information, as spelled and as resolved: the image must not depend on them.
+# The compiler tries the last one first: sorted, a folder comes after those around it.
 def prefix_maps():
     folders = {
         "model": os.environ.get("THUMBNET_MODEL_DIR"),
         "build": env.subst("$BUILD_DIR"),
+        "src": env.subst("$PROJECT_SRC_DIR"),
         "firmware": env.subst("$PROJECT_DIR"),
     }
     spelled = {(path, name) for name, path in folders.items() if path}
@@ -92,7 +94,8 @@ env.Append(
         "--specs=nano.specs",
         "-Wl,--gc-sections",
         "-Wl,--orphan-handling=warn",
-        "-Wl,-Map=$BUILD_DIR/firmware.map",
+        # Substituted here: SCons quotes a literal with spaces, but splits what a variable brings.
+        "-Wl,-Map=" + env.subst("$BUILD_DIR/firmware.map"),
     ],
     LIBPATH=[str(PLATFORM_DIR / "ldscripts")],
     LIBS=["c_nano", "gcc"],
@@ -152,7 +155,7 @@ def upload_command(protocol):
         # Without --no-wait pyocd waits for a probe for ever.
         return f"pyocd flash --no-wait -t {board.get('upload.pyocd_target')} $SOURCE", "pyocd"
     if protocol == "dfu":
-        return f"dfu-util -a 0 -s {ABOUT['flash'][0]}:leave -D $BUILD_DIR/firmware.bin", "dfu-util"
+        return f"dfu-util -a 0 -s {ABOUT['flash'][0]}:leave -D ${{SOURCES[1]}}", "dfu-util"
     return None
 
 

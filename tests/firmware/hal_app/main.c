@@ -3,7 +3,7 @@
  *   L n             ticks for a loop of 2 * n instructions (64 bits), ticks per second (32 bits)
  *   T n             n readings of hal_ticks(): how many went backwards, smallest and largest step
  *   P n             stack used after a function with n bytes of locals, stack reserved
- *   D n             bytes lost, after sleeping through n readings of the clock with nothing read
+ *   D n             reads nothing until n bytes are lost; then bytes kept, bytes lost
  *   M n             n / 3.0f as bits, by FP (and MVE where there is any)
  *   F 0 / F 1 / F 2 dies: undefined instruction / stack overflow / call through a null pointer */
 #include <stdint.h>
@@ -100,10 +100,10 @@ static void measure_stack(uint32_t size)
     put32((uint32_t)hal_stack_size());
 }
 
-static void sleep_and_lose(uint32_t readings)
+static void lose(uint32_t expected)
 {
-    for (uint32_t i = 0; i < readings; i++)
-        (void)hal_ticks();
+    while (hal_rx_lost() < expected) {
+    }
     uint8_t byte;
     uint32_t kept = 0;
     while (hal_read(&byte, 1) == 1)
@@ -167,7 +167,7 @@ int main(void)
         else if (command == 'P')
             measure_stack(argument);
         else if (command == 'D')
-            sleep_and_lose(argument);
+            lose(argument);
         else if (command == 'M')
             divide(argument);
         else if (command == 'F')
