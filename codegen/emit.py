@@ -287,6 +287,7 @@ def emit_files(
         "window_rows": schedule.window_rows,
         "arena_words": max(schedule.plan.bytes, 4) // 4,
         "state_bytes": emitter.state_bytes,
+        "stack_bytes": stack_bound(stems),
         "uses_arena": any(p.kind == "arena" for p in schedule.places.values()),
         "uses_state": schedule.window_rows > 0 or schedule.plan.bytes > 0,
     }
@@ -299,6 +300,16 @@ def emit_files(
     if app:
         files["src/tn_app_model.h"] = render("app_model.h.j2", **values)
     return files | {f"src/{name}": text for name, text in kernel_files(stems, emitter.target).items()}
+
+
+#: The generated run function, a call into the compiler's run-time library, and alignment.
+_OWN_STACK_BYTES = 128
+
+
+def stack_bound(stems: Iterable[str]) -> int:
+    """Stack in bytes that one inference needs at most, from the measured frames of the kernels it calls."""
+    measured: dict[str, int] = json.loads((KERNELS / "stack.json").read_text())["bytes"]
+    return _OWN_STACK_BYTES + max((measured[stem] for stem in stems), default=0)
 
 
 def _header(stem: str) -> str:
