@@ -17,21 +17,20 @@ from typing import Protocol
 import numpy as np
 from support import oracle
 from thumbnet.codegen import analyze_model, compile_model
-from thumbnet.codegen.model import CompiledModel, TensorInfo
+from thumbnet.codegen.model import TensorInfo
 from thumbnet.codegen.reference import run_model
 
 from .problem import Array, Problem, joint_model
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-MAIN = Path(__file__).with_name("window_main.c")
+MACHINE = Path(__file__).parent / "machine"
 
 
 class Runtime(Protocol):
     """Runs models and gives their outputs back."""
 
     name: str
-    batch: int  # problems in one model, where that is cheaper than one at a time
 
     def missing(self) -> str | None:
         """What this machine lacks to run it; None when nothing."""
@@ -47,7 +46,6 @@ class Reference:
     """The NumPy reference, through the reader of the compiler."""
 
     name = "reference"
-    batch = 1
 
     def missing(self) -> str | None:
         return None
@@ -59,53 +57,105 @@ class Reference:
         return run_model(model, inputs)
 
 
-class Host:
-    """Generated C, built by the host's compiler with every warning an error and under sanitizers."""
+class Generated:
+    """What all runtimes of generated C share: build, feed two equal windows, compare them."""
 
-    name = "host"
-    batch = 20
-
-    def __init__(self, target: str = "host", flags: Sequence[str] = SANITIZERS) -> None:
-        self.target = target
-        self.flags = flags
+    name = ""
+    target = ""
+    tools: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
-        return None if shutil.which("cc") else "there is no C compiler (cc)"
+        absent = [tool for tool in self.tools if shutil.which(tool) is None]
+        return f"{absent[0]} is not installed" if absent else None
 
     def leaves_out(self, problem: Problem) -> str | None:
         return unsupported(problem)
 
     def run(self, model: bytes, inputs: Sequence[Array]) -> list[Array]:
         compiled = compile_model(model, target=self.target, app=True)
+        # The second run starts from other garbage in the state.
+        block = pack(inputs, compiled.inputs) * 2
         with tempfile.TemporaryDirectory() as folder:
-            program = self._build(compiled, Path(folder))
-            block = pack(inputs, compiled.inputs)
-            # Twice: the second run starts from other garbage in the state.
-            done = subprocess.run([program], input=block * 2, capture_output=True, check=False, timeout=120)
-        assert done.returncode == 0, f"{self.name}: {done.stderr.decode(errors='replace')[:2000]}"
-        half = len(done.stdout) // 2
-        first, second = (unpack(part, compiled.outputs) for part in (done.stdout[:half], done.stdout[half:]))
+            compiled.write(folder)
+            sources = [str(path) for path in sorted(Path(folder, "src").glob("*.c"))]
+            self.call([*self.compiler(), f"-I{folder}/src", *sources, "-o", f"{folder}/program"], folder)
+            result = self.execute(Path(folder), block)
+        half = len(result) // 2
+        first, second = (unpack(part, compiled.outputs) for part in (result[:half], result[half:]))
         for left, right in zip(first, second, strict=True):
             assert not difference(left, right), f"{self.name}: two runs of one window differ"
         return first
 
-    def _build(self, compiled: CompiledModel, folder: Path) -> Path:
-        compiled.write(folder)
-        sources = sorted(str(path) for path in (folder / "src").glob("*.c"))
-        program = folder / "program"
-        command = [
-            "cc",
-            *WARNINGS,
-            *self.flags,
-            f"-I{folder / 'src'}",
-            str(MAIN),
-            *sources,
-            "-o",
-            str(program),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == 0, f"{self.name} does not build: {done.stderr[:2000]}"
-        return program
+    def compiler(self) -> list[str]:
+        """Command up to the generated sources."""
+        raise NotImplementedError
+
+    def execute(self, folder: Path, block: bytes) -> bytes:
+        """Run the program on windows and return what it wrote."""
+        raise NotImplementedError
+
+    def call(self, command: list[str], folder: str | Path, given: bytes = b"") -> bytes:
+        """Run a command in a folder; its diagnostics become the failure."""
+        done = subprocess.run(command, cwd=folder, input=given, capture_output=True, check=False, timeout=300)
+        text = done.stderr.decode(errors="replace")[:2000]
+        assert done.returncode == 0, f"{self.name}: {Path(command[0]).name} gave {done.returncode}: {text}"
+        return done.stdout
+
+
+class Host(Generated):
+    """Generated C under the host's address and undefined-behaviour sanitizers."""
+
+    name = "host"
+    target = "host"
+    tools = ("cc",)
+
+    def compiler(self) -> list[str]:
+        return ["cc", *WARNINGS, *SANITIZERS, str(MACHINE / "host_main.c")]
+
+    def execute(self, folder: Path, block: bytes) -> bytes:
+        return self.call([str(folder / "program")], folder, block)
+
+
+class Qemu(Generated):
+    """Generated C on a bare Cortex-M of QEMU, with semihosting in place of the device link."""
+
+    tools = ("arm-none-eabi-gcc", "qemu-system-arm")
+
+    def __init__(
+        self, name: str, target: str, machine: str, code: int, ram: int, flags: Sequence[str]
+    ) -> None:
+        self.name = name
+        self.target = target
+        self.machine = machine
+        self.flags = (f"-mcpu={target}", "-mthumb", *flags)
+        self.origins = (f"-Wl,--defsym=code_origin={code}", f"-Wl,--defsym=ram_origin={ram}")
+
+    def compiler(self) -> list[str]:
+        link = ["-nostartfiles", "--specs=nano.specs", "-T", str(MACHINE / "machine.ld"), *self.origins]
+        flags = [*WARNINGS, "-O2", *self.flags]
+        return ["arm-none-eabi-gcc", *flags, *link, str(MACHINE / "qemu_main.c")]
+
+    def execute(self, folder: Path, block: bytes) -> bytes:
+        (folder / "in.bin").write_bytes(block)
+        quiet = ["-display", "none", "-monitor", "none", "-serial", "none"]
+        host = ["-semihosting-config", "enable=on,target=native"]
+        self.call(["qemu-system-arm", "-M", self.machine, *quiet, *host, "-kernel", "program"], folder)
+        return (folder / "out.bin").read_bytes()
+
+
+_VECTORS = "-DMACHINE_HAS_COPROCESSORS"
+QEMU = (
+    Qemu("qemu_m3", "cortex-m3", "mps2-an385", 0x0, 0x20000000, ("-mfloat-abi=soft",)),
+    Qemu(
+        "qemu_m4",
+        "cortex-m4",
+        "mps2-an386",
+        0x0,
+        0x20000000,
+        ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", _VECTORS),
+    ),
+    Qemu("qemu_m55", "cortex-m55", "mps3-an547", 0x10000000, 0x30000000, ("-mfloat-abi=hard", _VECTORS)),
+)
 
 
 @cache

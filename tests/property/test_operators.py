@@ -7,6 +7,7 @@ number of random problems per operator and runtime, `THUMBNET_SEED` draws others
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from random import Random
 
 import pytest
@@ -19,12 +20,17 @@ from thumbnet.codegen.tflite import read_graph
 from .cases import CASES
 from .catalogue import PROBLEMS
 from .problem import Problem
-from .runtimes import Host, Reference, Runtime, check
+from .runtimes import QEMU, Host, Reference, Runtime, check
 
 EXAMPLES = int(os.environ.get("THUMBNET_EXAMPLES", "0"))
 SEED = os.environ.get("THUMBNET_SEED")
-RUNTIMES: tuple[Runtime, ...] = (Reference(), Host())
-ON_EVERY_RUNTIME = pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
+ON_EVERY_RUNTIME = pytest.mark.parametrize(
+    "runtime",
+    [
+        pytest.param(runtime, id=runtime.name, marks=[pytest.mark.qemu] if runtime in QEMU else [])
+        for runtime in (Reference(), Host(), *QEMU)
+    ],
+)
 
 pytestmark = pytest.mark.skipif(
     not oracle.available(), reason="the tflite-micro wheel is not installed; golden vectors stand in"
@@ -37,25 +43,43 @@ def needs(runtime: Runtime) -> None:
         pytest.skip(f"{runtime.name}: {reason}")
 
 
-@ON_EVERY_RUNTIME
 @pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.__name__)
-def test_random_problems(kind: type[Problem], runtime: Runtime) -> None:
+def test_reference(kind: type[Problem]) -> None:
+    search(kind, Reference(), EXAMPLES or 60)
+
+
+@pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.__name__)
+def test_host(kind: type[Problem]) -> None:
+    needs(Host())
+    for first in range(0, EXAMPLES or 20, 20):
+        check_together(Host(), draw([kind], range(first, first + 20)))
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("runtime", QEMU, ids=lambda runtime: runtime.name)
+def test_machines(runtime: Runtime) -> None:
+    """All operators in one image: starting an emulator costs far more than running them."""
     needs(runtime)
-    if runtime.batch == 1:
-        search(kind, runtime, EXAMPLES or 60)
-        return
-    for first in range(0, EXAMPLES or runtime.batch, runtime.batch):
-        names = range(first, first + runtime.batch)
-        problems = [kind.random(Random(f"{kind.__name__} {SEED} {name}")) for name in names]
-        taken = [problem for problem in problems if runtime.leaves_out(problem) is None]
-        if not taken:
-            pytest.skip(f"{runtime.name}: {runtime.leaves_out(problems[0])}")
-        try:
-            check(runtime, *taken)
-        except AssertionError:
-            for problem in taken:  # one at a time names the culprit, a search makes it small
-                check(runtime, problem)
-            raise
+    for first in range(0, EXAMPLES or 3, 3):
+        check_together(runtime, draw(PROBLEMS, range(first, first + 3)))
+
+
+def draw(kinds: Iterable[type[Problem]], numbers: Iterable[int]) -> list[Problem]:
+    """The same problems in every run, unless `THUMBNET_SEED` says otherwise."""
+    return [kind.random(Random(f"{kind.__name__} {SEED} {number}")) for number in numbers for kind in kinds]
+
+
+def check_together(runtime: Runtime, problems: list[Problem]) -> None:
+    """Check several problems in one model; when that fails, one at a time, which names the culprit."""
+    taken = [problem for problem in problems if runtime.leaves_out(problem) is None]
+    if not taken:
+        pytest.skip(f"{runtime.name}: {runtime.leaves_out(problems[0])}")
+    try:
+        check(runtime, *taken)
+    except AssertionError:
+        for problem in taken:
+            check(runtime, problem)
+        raise
 
 
 def search(kind: type[Problem], runtime: Runtime, examples: int) -> None:
@@ -79,13 +103,9 @@ def search(kind: type[Problem], runtime: Runtime, examples: int) -> None:
 
 
 @ON_EVERY_RUNTIME
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{type(case).__name__}-{case.seed}")
-def test_recorded_problems(case: Problem, runtime: Runtime) -> None:
+def test_recorded_problems(runtime: Runtime) -> None:
     needs(runtime)
-    reason = runtime.leaves_out(case)
-    if reason:
-        pytest.skip(f"{runtime.name}: {reason}")
-    check(runtime, case)
+    check_together(runtime, list(CASES))
 
 
 def test_every_operator_of_the_reference_has_a_problem() -> None:

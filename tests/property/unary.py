@@ -104,13 +104,13 @@ class Relu(Unary):
 
 
 class Relu6(Unary):
-    """RELU6; the operator passes codes on, so that both quantizations are the same."""
+    """RELU6; the operator passes codes on, even to an output whose quantization differs."""
 
     operator = "RELU6"
 
     @classmethod
     def draw_output(cls, random: Random, q_in: Q) -> Q:
-        return q_in
+        return q_in if random.randint(0, 1) else super().draw_output(random, q_in)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
