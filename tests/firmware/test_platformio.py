@@ -133,7 +133,7 @@ def test_target_qemu_serves_the_serial_port(tmp_path: Path) -> None:
             "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
             "THUMBNET_MODEL_DIR": str(EMPTY_MODEL),
             "THUMBNET_QEMU_PORT": str(port),
-            "THUMBNET_QEMU_SECONDS": "8",
+            "THUMBNET_QEMU_SECONDS": "4",
         },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
