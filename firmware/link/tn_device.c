@@ -1,0 +1,237 @@
+#include "tn_device.h"
+
+#include <string.h>
+
+#include "tn_crc32.h"
+
+#define HASH_BYTES 32u
+
+static uint8_t hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return (uint8_t)(digit - '0');
+    }
+    return (uint8_t)((digit | 0x20) - 'a' + 10);
+}
+
+static uint8_t hello(tn_device *device, tn_link_request *request)
+{
+    const tn_device_model *model = device->model;
+    if (request->payload_bytes != 4u) {
+        return TN_ERROR_LENGTH;
+    }
+    uint8_t *at = request->reply;
+    at = tn_put32(at, tn_get32(request->payload));
+    at = tn_put16(at, TN_LINK_PAYLOAD);
+    at = tn_put16(at, model->modes);
+    at = tn_put32(at, model->input_bytes);
+    at = tn_put32(at, model->output_bytes);
+    at = tn_put32(at, model->state_bytes);
+    at = tn_put32(at, model->ticks_hz);
+    at = tn_put16(at, model->layers);
+    at = tn_put16(at, 0);
+    at = tn_put32(at, 0);
+    for (size_t i = 0; i < HASH_BYTES; i++) {
+        *at++ = (uint8_t)(hex_digit(model->hash[2u * i]) << 4 | hex_digit(model->hash[2u * i + 1u]));
+    }
+    request->reply_bytes = TN_HELLO_REPLY_BYTES;
+    return 0;
+}
+
+static int has_mode(const tn_device *device, uint8_t mode)
+{
+    return mode <= TN_MODE_STREAM && (device->model->modes >> mode & 1u) != 0u;
+}
+
+/* Runs the model and writes the result at `reply`: the fixed part, then as much of the output as fits. */
+static uint32_t run_model(tn_device *device, uint8_t mode, uint8_t *reply, uint32_t room)
+{
+    const tn_device_model *model = device->model;
+    tn_link_busy(&device->link);
+    memset(&device->last, 0, sizeof device->last);
+    model->run(model->context, mode, &device->last);
+
+    uint32_t inlined = room - TN_RESULT_BYTES;
+    if (inlined > model->output_bytes) {
+        inlined = model->output_bytes;
+    }
+    uint8_t *at = reply;
+    at = tn_put32(at, (uint32_t)device->last.status);
+    at = tn_put64(at, device->last.ticks);
+    at = tn_put32(at, device->last.stack_bytes);
+    at = tn_put32(at, device->last.layers_bytes);
+    at = tn_put32(at, tn_crc32(0, model->output, model->output_bytes));
+    memcpy(at, model->output, inlined);
+    return TN_RESULT_BYTES + inlined;
+}
+
+static uint8_t write_input(tn_device *device, tn_link_request *request)
+{
+    const tn_device_model *model = device->model;
+    if (request->payload_bytes < TN_WRITE_BYTES) {
+        return TN_ERROR_LENGTH;
+    }
+    const uint32_t offset = tn_get32(request->payload);
+    const uint32_t count = (uint32_t)(request->payload_bytes - TN_WRITE_BYTES);
+    if (offset > model->input_bytes || count > model->input_bytes - offset) {
+        return TN_ERROR_RANGE;
+    }
+    memcpy(model->input + offset, request->payload + TN_WRITE_BYTES, count);
+    device->stream_window = 0; /* the block no longer holds the stream's window */
+    request->reply_bytes = 0;
+    return 0;
+}
+
+static uint8_t run_once(tn_device *device, tn_link_request *request)
+{
+    const tn_device_model *model = device->model;
+    if (request->payload_bytes != TN_RUN_BYTES) {
+        return TN_ERROR_LENGTH;
+    }
+    const uint8_t mode = request->payload[0];
+    if (mode == TN_MODE_STREAM || !has_mode(device, mode)) {
+        return TN_ERROR_MODE;
+    }
+    if (tn_crc32(0, model->input, model->input_bytes) != tn_get32(request->payload + 1)) {
+        return TN_ERROR_INPUT;
+    }
+    request->reply_bytes = run_model(device, mode, request->reply, TN_LINK_PAYLOAD);
+    return 0;
+}
+
+static uint8_t read_region(tn_device *device, tn_link_request *request)
+{
+    if (request->payload_bytes != TN_READ_BYTES) {
+        return TN_ERROR_LENGTH;
+    }
+    const uint8_t region = request->payload[0];
+    const uint32_t offset = tn_get32(request->payload + 1);
+    const uint32_t count = tn_get16(request->payload + 5);
+    const void *bytes = region == TN_REGION_OUTPUT ? device->model->output : device->last.layers;
+    const uint32_t size = region == TN_REGION_OUTPUT ? device->model->output_bytes : device->last.layers_bytes;
+    if (region > TN_REGION_LAYERS || bytes == NULL) {
+        return TN_ERROR_MODE;
+    }
+    if (count > TN_LINK_PAYLOAD || offset > size || count > size - offset) {
+        return TN_ERROR_RANGE;
+    }
+    memcpy(request->reply, (const uint8_t *)bytes + offset, count);
+    request->reply_bytes = count;
+    return 0;
+}
+
+static uint8_t stream_begin(tn_device *device, tn_link_request *request)
+{
+    if (request->payload_bytes != TN_STREAM_BEGIN_BYTES) {
+        return TN_ERROR_LENGTH;
+    }
+    const uint32_t window = tn_get32(request->payload);
+    const uint32_t channels = tn_get16(request->payload + 4);
+    if (!has_mode(device, TN_MODE_STREAM)) {
+        return TN_ERROR_MODE;
+    }
+    if (window == 0u || window > device->model->input_bytes || channels == 0u || window % channels != 0u) {
+        return TN_ERROR_RANGE;
+    }
+    device->stream_window = window;
+    device->stream_channels = channels;
+    device->stream_fill = 0;
+    device->stream_position = 0;
+    memset(device->model->input, 0, device->model->input_bytes);
+    return 0;
+}
+
+/* Samples come slice by slice, one byte a channel; a window holds all of channel 0, then all of channel 1, ... */
+static uint32_t take_samples(tn_device *device, const uint8_t *samples, uint32_t count)
+{
+    const uint32_t missing = device->stream_window - device->stream_fill;
+    const uint32_t length = device->stream_window / device->stream_channels;
+    const uint32_t taken = count < missing ? count : missing;
+    uint32_t channel = device->stream_fill % device->stream_channels;
+    uint32_t slice = device->stream_fill / device->stream_channels;
+    for (uint32_t i = 0; i < taken; i++) {
+        device->model->input[channel * length + slice] = samples[i];
+        channel++;
+        if (channel == device->stream_channels) {
+            channel = 0;
+            slice++;
+        }
+    }
+    device->stream_fill += taken;
+    device->stream_position += taken;
+    return taken;
+}
+
+static uint8_t stream_push(tn_device *device, tn_link_request *request)
+{
+    if (request->payload_bytes < TN_STREAM_PUSH_BYTES) {
+        return TN_ERROR_LENGTH;
+    }
+    if (device->stream_window == 0u || tn_get32(request->payload) != device->stream_position) {
+        return TN_ERROR_POSITION;
+    }
+    const uint32_t count = (uint32_t)(request->payload_bytes - TN_STREAM_PUSH_BYTES);
+    (void)take_samples(device, request->payload + TN_STREAM_PUSH_BYTES, count);
+    uint32_t result = 0;
+    uint32_t complete = 0;
+    if (device->stream_fill == device->stream_window) {
+        uint8_t *at = request->reply + TN_STREAM_REPLY_BYTES;
+        result = run_model(device, TN_MODE_INFER, at, TN_LINK_PAYLOAD - TN_STREAM_REPLY_BYTES);
+        complete = 1;
+        device->stream_fill = 0;
+    }
+    (void)tn_put32(tn_put32(request->reply, device->stream_position), complete);
+    request->reply_bytes = TN_STREAM_REPLY_BYTES + result;
+    return 0;
+}
+
+static uint8_t stats(const tn_device *device, tn_link_request *request)
+{
+    const tn_link_counters *counters = &device->link.counters;
+    const tn_link_port *port = device->link.port;
+    uint8_t *at = request->reply;
+    if (request->payload_bytes != 0u) {
+        return TN_ERROR_LENGTH;
+    }
+    at = tn_put32(at, counters->bytes);
+    at = tn_put32(at, counters->frames);
+    at = tn_put32(at, counters->malformed);
+    at = tn_put32(at, counters->corrupted);
+    at = tn_put32(at, counters->oversize);
+    at = tn_put32(at, counters->duplicates);
+    at = tn_put32(at, counters->refused);
+    at = tn_put32(at, counters->replies);
+    at = tn_put32(at, port->lost == NULL ? 0u : port->lost(port->context));
+    request->reply_bytes = (size_t)(at - request->reply);
+    return 0;
+}
+
+static uint8_t handle(void *context, tn_link_request *request)
+{
+    tn_device *device = (tn_device *)context;
+    switch (request->type) {
+    case TN_HELLO:
+        return hello(device, request);
+    case TN_WRITE:
+        return write_input(device, request);
+    case TN_RUN:
+        return run_once(device, request);
+    case TN_READ:
+        return read_region(device, request);
+    case TN_STREAM_BEGIN:
+        return stream_begin(device, request);
+    case TN_STREAM_PUSH:
+        return stream_push(device, request);
+    case TN_STATS:
+        return stats(device, request);
+    default:
+        return TN_ERROR_UNKNOWN;
+    }
+}
+
+void tn_device_init(tn_device *device, const tn_device_model *model, const tn_link_port *port)
+{
+    memset(device, 0, sizeof *device);
+    device->model = model;
+    tn_link_init(&device->link, port, handle, device);
+}
