@@ -11,6 +11,9 @@
 extern uint32_t _stack_limit[], _stack_top[];
 extern uint8_t _data_start[], _data_end[], _data_load[], _bss_start[], _bss_end[];
 
+/* Through integers: to the compiler, two symbols are two objects, whose pointers must not be subtracted. */
+#define BYTES_BETWEEN(start, end) ((size_t)((uintptr_t)(end) - (uintptr_t)(start)))
+
 #define SYST_CSR HAL_REGISTER(0xE000E010u)
 #define SYST_RVR HAL_REGISTER(0xE000E014u)
 #define SYST_CVR HAL_REGISTER(0xE000E018u)
@@ -24,10 +27,10 @@ extern uint8_t _data_start[], _data_end[], _data_load[], _bss_start[], _bss_end[
 #define STACK_PATTERN 0xA5A5A5A5u
 
 int main(void);
-void hal_start(void);
+__attribute__((noreturn)) void hal_start(void);
 void hal_reset(void);
 void hal_fault_isr(void);
-void hal_fault_entry(uint32_t exception);
+__attribute__((noreturn)) void hal_fault_entry(uint32_t exception);
 void hal_tick_isr(void);
 
 typedef union {
@@ -70,8 +73,8 @@ void hal_start(void)
 #if __ARM_ARCH >= 7
     SCB_VTOR = (uint32_t)(uintptr_t)hal_vectors; /* a boot loader, or a debugger, may have set another */
 #endif
-    memcpy(_data_start, _data_load, (size_t)(_data_end - _data_start));
-    memset(_bss_start, 0, (size_t)(_bss_end - _bss_start));
+    memcpy(_data_start, _data_load, BYTES_BETWEEN(_data_start, _data_end));
+    memset(_bss_start, 0, BYTES_BETWEEN(_bss_start, _bss_end));
     (void)main();
     for (;;)
         __asm volatile("wfi");
@@ -250,13 +253,15 @@ __attribute__((naked)) void hal_paint_stack(void)
 
 size_t hal_stack_used(void)
 {
-    const volatile uint32_t *word = _stack_limit;
-    while (word < _stack_top && *word == STACK_PATTERN)
-        word++;
-    return (size_t)(_stack_top - word) * sizeof(uint32_t);
+    const volatile uint32_t *stack = _stack_limit;
+    const size_t words = hal_stack_size() / sizeof(uint32_t);
+    size_t untouched = 0;
+    while (untouched < words && stack[untouched] == STACK_PATTERN)
+        untouched++;
+    return (words - untouched) * sizeof(uint32_t);
 }
 
 size_t hal_stack_size(void)
 {
-    return (size_t)(_stack_top - _stack_limit) * sizeof(uint32_t);
+    return BYTES_BETWEEN(_stack_limit, _stack_top);
 }

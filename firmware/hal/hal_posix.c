@@ -21,7 +21,7 @@ static int in_fd = STDIN_FILENO;
 static int out_fd = STDOUT_FILENO;
 static struct timespec start;
 
-static void give_up(const char *what)
+static __attribute__((noreturn)) void give_up(const char *what)
 {
     (void)fprintf(stderr, "thumbnet device: %s: %s\n", what, strerror(errno));
     exit(EXIT_FAILURE);

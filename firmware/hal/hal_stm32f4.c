@@ -38,7 +38,7 @@
 #define HSI_HZ 16000000u
 #define WAIT_LIMIT 100000u /* readings; a crystal starts within a few milliseconds */
 
-static bool becomes(volatile uint32_t *reg, uint32_t mask, uint32_t value)
+static bool becomes(const volatile uint32_t *reg, uint32_t mask, uint32_t value)
 {
     for (uint32_t i = 0; i < WAIT_LIMIT; i++) {
         if ((*reg & mask) == value)
