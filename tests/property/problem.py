@@ -8,6 +8,7 @@ themselves from a `random.Random`: hypothesis supplies one that shrinks, bulk ru
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from random import Random
@@ -88,7 +89,14 @@ def draw_seed(random: Random) -> int:
 
 
 def draw_zero_point(random: Random) -> int:
-    return random.choice([0, -128, 127, random.randint(-128, 127)])
+    """Any int8, the ends and the middle more often than not."""
+    return random.choice(
+        [0, -128, 127, random.randint(-128, 127), random.randint(-40, 40), random.randint(-40, 40)]
+    )
+
+
+def draw_activation(random: Random) -> str:
+    return random.choice(["NONE", "NONE", "NONE", *ACTIVATIONS])
 
 
 def draw_q(random: Random, low: float = -9.0, high: float = 2.0) -> Q:
@@ -100,6 +108,11 @@ def draw_scale(random: Random, low: float, high: float) -> float:
     """A scale that float32 holds exactly, now and then a power of two."""
     exponent = random.uniform(low, high)
     return float(np.float32(2.0 ** (round(exponent) if random.randint(0, 7) == 0 else exponent)))
+
+
+def snap(scale: float) -> float:
+    """Nearest power of two. Ratios of such scales are exact, and half-way cases of rounding become common."""
+    return float(2.0 ** round(math.log2(scale)))
 
 
 def draw_shape(random: Random, rank: int, most: int) -> tuple[int, ...]:

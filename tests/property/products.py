@@ -11,17 +11,18 @@ import numpy as np
 from support.tflite_builder import ModelBuilder
 
 from .problem import (
-    ACTIVATIONS,
     Array,
     Ports,
     Problem,
     Q,
     codes,
+    draw_activation,
     draw_q,
     draw_scale,
     draw_seed,
     draw_shape,
     draw_zero_point,
+    snap,
 )
 
 
@@ -39,19 +40,23 @@ class FullyConnected(Problem):
     w_scale: float
     zero_point_out: int
     gain: float
+    dyadic: bool = False
 
     @classmethod
     def random(cls, random: Random) -> Self:
+        dyadic = random.randint(0, 2) == 0
+        q_in, w_scale = draw_q(random), draw_scale(random, -11, -2)
         return cls(
+            dyadic=dyadic,
             seed=draw_seed(random),
-            rows=draw_shape(random, random.randint(1, 2), 3),
+            rows=draw_shape(random, random.randint(1, 2), 5),
             depth=random.choice([1, 2, 7, 16, 33, 64, 200]),
             units=random.randint(1, 17),
             bias=random.randint(0, 3) > 0,
             per_channel=random.randint(0, 1) == 1,
-            activation=random.choice(ACTIVATIONS),
-            q_in=draw_q(random),
-            w_scale=draw_scale(random, -11, -2),
+            activation=draw_activation(random),
+            q_in=Q(snap(q_in.scale), q_in.zero_point) if dyadic else q_in,
+            w_scale=snap(w_scale) if dyadic else w_scale,
             zero_point_out=draw_zero_point(random),
             gain=random.uniform(-6.0, random.choice([3.0, 3.0, 8.0])),
         )
@@ -62,20 +67,21 @@ class FullyConnected(Problem):
     def add_to(self, builder: ModelBuilder) -> Ports:
         state = self.state(1)
         count = self.units if self.per_channel else 1
-        scales = (self.w_scale * 2.0 ** state.uniform(-2.0, 2.0, size=count)).astype(np.float32)
-        typical = self.q_in.scale * self.w_scale * 74 * 74 * math.sqrt(self.depth)
+        spread = state.uniform(-2.0, 2.0, size=count)
+        scales = (self.w_scale * 2.0 ** (spread.round() if self.dyadic else spread)).astype(np.float32)
+        out_scale = self.q_in.scale * self.w_scale * 74 * 74 * math.sqrt(self.depth) / 64 * 2.0**-self.gain
         x = builder.tensor((*self.rows, self.depth), scale=self.q_in.scale, zero_point=self.q_in.zero_point)
-        weights = codes(state, (self.units, self.depth))
+        weights = codes(state, (self.units, self.depth)) // (16 if self.dyadic else 1)
         w = builder.tensor(weights.shape, scale=scales, data=weights)
         operands: list[int | None] = [x, w, None]
         if self.bias:
-            limit = int(2 * 74 * 74 * math.sqrt(self.depth))
+            limit = int(2 * 74 * 74 * math.sqrt(self.depth)) // (16 if self.dyadic else 1)
             values = state.randint(-limit, limit + 1, size=self.units)
             bias_scales = np.float32(self.q_in.scale) * scales
             operands[2] = builder.tensor((self.units,), "int32", scale=bias_scales, data=values)
         y = builder.tensor(
             (*self.rows, self.units),
-            scale=typical / 64 * 2.0**-self.gain,
+            scale=snap(out_scale / 16) if self.dyadic else out_scale,
             zero_point=self.zero_point_out,
         )
         builder.operator(
@@ -104,13 +110,17 @@ class Binary(Problem):
         shape_a, shape_b = draw_broadcast(random)
         q_a = draw_q(random)
         q_b = Q(float(np.float32(q_a.scale * 2.0 ** random.uniform(-4, 4))), draw_zero_point(random))
-        scale = cls.typical_output(q_a, q_b) * 2.0 ** random.uniform(-3, 4)
+        if random.randint(0, 2) == 0:
+            q_a, q_b = (Q(snap(q.scale), q.zero_point) for q in (q_a, q_b))
+            scale = snap(cls.typical_output(q_a, q_b)) * 2.0 ** random.randint(-1, 4)
+        else:
+            scale = cls.typical_output(q_a, q_b) * 2.0 ** random.uniform(-1, 4)
         return cls(
             seed=draw_seed(random),
             shape_a=shape_a,
             shape_b=shape_b,
             constant=random.randint(0, 3) == 0,
-            activation=random.choice(ACTIVATIONS) if cls.fused else "NONE",
+            activation=draw_activation(random) if cls.fused else "NONE",
             q_a=q_a,
             q_b=q_b,
             q_out=Q(float(np.float32(scale)), draw_zero_point(random)),
@@ -140,7 +150,7 @@ class Binary(Problem):
 
 def draw_broadcast(random: Random) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Two shapes that broadcast: equal, with ones on either side, or of different rank."""
-    full = draw_shape(random, random.randint(1, 4), 5)
+    full = (*draw_shape(random, random.randint(0, 3), 5), random.randint(1, 40))
     style = random.randint(0, 3)
     if style == 0:
         return full, full
@@ -214,7 +224,8 @@ class Mean(Problem):
     @classmethod
     def draw_quantization(cls, random: Random) -> dict[str, Q]:
         q_in = draw_q(random)
-        scale = float(np.float32(q_in.scale * 2.0 ** random.uniform(-3, 3)))
+        factor = random.choice([random.uniform(-3, 3), random.randint(-3, 3)])
+        scale = float(np.float32(q_in.scale * 2.0**factor))
         return {"q_in": q_in, "q_out": Q(scale, draw_zero_point(random))}
 
     def inputs(self) -> list[Array]:

@@ -52,7 +52,8 @@ class Unary(Problem):
 
     @classmethod
     def draw_output(cls, random: Random, q_in: Q) -> Q:
-        scale = float(np.float32(q_in.scale * 2.0 ** random.uniform(-4, 4)))
+        factor = random.choice([random.uniform(-4, 4), random.randint(-4, 4)])
+        scale = float(np.float32(q_in.scale * 2.0**factor))
         return Q(scale, draw_zero_point(random))
 
     @classmethod

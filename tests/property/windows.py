@@ -10,7 +10,19 @@ import numpy as np
 from support.tflite_builder import ModelBuilder
 from thumbnet.codegen.quantized_math import output_size
 
-from .problem import ACTIVATIONS, Array, Ports, Problem, Q, codes, draw_q, draw_seed, draw_zero_point
+from .problem import (
+    Array,
+    Ports,
+    Problem,
+    Q,
+    codes,
+    draw_activation,
+    draw_q,
+    draw_scale,
+    draw_seed,
+    draw_zero_point,
+    snap,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +53,7 @@ class Windowed(Problem):
             "stride": (random.randint(1, 3), random.randint(1, 3)),
             "dilation": dilation,
             "padding": padding,
-            "activation": random.choice(ACTIVATIONS),
+            "activation": draw_activation(random),
         }
 
     @property
@@ -78,15 +90,19 @@ class Convolution(Windowed):
     q_w: Q
     zero_point_out: int
     gain: float
+    dyadic: bool = False
 
     @staticmethod
     def draw_weights(random: Random) -> dict[str, object]:
+        dyadic = random.randint(0, 2) == 0
+        q_in, w_scale = draw_q(random), draw_scale(random, -11, -2)
         return {
             "seed": draw_seed(random),
             "bias": random.randint(0, 3) > 0,
             "per_channel": random.randint(0, 3) > 0,
-            "q_in": draw_q(random),
-            "q_w": Q(draw_q(random, -11, -2).scale, 0),
+            "dyadic": dyadic,
+            "q_in": Q(snap(q_in.scale), q_in.zero_point) if dyadic else q_in,
+            "q_w": Q(snap(w_scale) if dyadic else w_scale, 0),
             "zero_point_out": draw_zero_point(random),
             "gain": random.uniform(-6.0, random.choice([3.0, 3.0, 8.0])),
         }
@@ -107,21 +123,22 @@ class Convolution(Windowed):
     def weight_scales(self) -> Array:
         count = self.filters if self.per_channel else 1
         spread = self.state(1).uniform(-2.0, 2.0, size=count)
-        return (self.q_w.scale * 2.0**spread).astype(np.float32)
+        return (self.q_w.scale * 2.0 ** (spread.round() if self.dyadic else spread)).astype(np.float32)
 
     def output_scale(self) -> float:
         """Brings a typical accumulator to a few dozen codes, shifted by the gain."""
         typical = self.q_in.scale * self.q_w.scale * 74 * 74 * np.sqrt(self.taps)
-        return float(np.float32(typical / 64 * 2.0**-self.gain))
+        scale = float(np.float32(typical / 64 * 2.0**-self.gain))
+        return snap(scale / 16) if self.dyadic else scale  # dyadic weights are small, for short shifts
 
     def add_to(self, builder: ModelBuilder) -> Ports:
         scales, state = self.weight_scales(), self.state(2)
         x = builder.tensor(self.input_shape, scale=self.q_in.scale, zero_point=self.q_in.zero_point)
-        weights = codes(state, self.weight_shape)
+        weights = codes(state, self.weight_shape) // (16 if self.dyadic else 1)
         w = builder.tensor(self.weight_shape, scale=scales, zero_point=0, axis=self.weight_axis, data=weights)
         operands: list[int | None] = [x, w]
         if self.bias:
-            limit = int(2 * 74 * 74 * np.sqrt(self.taps))
+            limit = int(2 * 74 * 74 * np.sqrt(self.taps)) // (16 if self.dyadic else 1)
             values = state.randint(-limit, limit + 1, size=self.filters)
             bias_scales = np.float32(self.q_in.scale) * scales
             operands.append(builder.tensor((self.filters,), "int32", scale=bias_scales, data=values))
