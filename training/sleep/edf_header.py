@@ -60,7 +60,7 @@ class EdfHeader:
     Attributes
     ----------
     start : datetime.datetime or None
-        Date and time of the first sample; None where the header's is not a date.
+        Date and time of the first sample; None where the header has no date or an anonymised one.
     record_seconds : float
         Seconds of each data record; 0 in files that hold annotations only.
     note : str
@@ -133,7 +133,7 @@ def read_edf_header(path: Path) -> EdfHeader:
         raise RecordingError(f"{path.name}: seconds per data record must be positive, got {record_seconds:g}")
     signals = _signals(path, fields, count, record_seconds)
     record_bytes = 2 * sum(signal.samples_per_record for signal in signals)
-    declared = int(_number(path, fixed[236:244], "number of data records"))
+    declared = _whole(path, fixed[236:244], "number of data records")
     records, note = _record_count(path, declared, size - _FIXED_BYTES * (count + 1), record_bytes)
     return EdfHeader(
         path=path,
@@ -151,8 +151,8 @@ def _signal_count(path: Path, fixed: bytes, size: int) -> int:
         raise RecordingError(f"{path.name}: an EDF header has at least 256 bytes, the file has {size}")
     if fixed[:8].strip() != b"0":
         raise RecordingError(f"{path.name}: not an EDF file (version field must be '0', got {fixed[:8]!r})")
-    count = int(_number(path, fixed[252:256], "number of signals"))
-    header_bytes = int(_number(path, fixed[184:192], "header bytes"))
+    count = _whole(path, fixed[252:256], "number of signals")
+    header_bytes = _whole(path, fixed[184:192], "header bytes")
     if count < 1:
         raise RecordingError(f"{path.name}: an EDF file must have at least 1 signal, got {count}")
     if header_bytes != _FIXED_BYTES * (count + 1):
@@ -175,6 +175,13 @@ def _number(path: Path, field: bytes, what: str) -> float:
         raise RecordingError(
             f"{path.name}: {what} in the EDF header must be a number, got {text!r}"
         ) from None
+
+
+def _whole(path: Path, field: bytes, what: str) -> int:
+    number = _number(path, field, what)
+    if not np.isfinite(number) or number != int(number):
+        raise RecordingError(f"{path.name}: {what} in the EDF header must be a whole number, got {number:g}")
+    return int(number)
 
 
 def _signals(path: Path, fields: bytes, count: int, record_seconds: float) -> tuple[EdfSignal, ...]:
@@ -231,5 +238,8 @@ def _start(fixed: bytes) -> datetime | None:
         start = datetime.strptime(text, "%d.%m.%y%H.%M.%S")
     except ValueError:
         return None
-    # EDF clips years at 1985; strptime puts 69-99 in the 1900s.
+    # 1 January 1985 is what anonymised files carry, whatever the night.
+    if (start.year, start.month, start.day) == (1985, 1, 1):
+        return None
+    # EDF's years run from 1985 to 2084; strptime puts 69 to 99 in the 1900s.
     return start.replace(year=start.year + 100) if start.year < 1985 else start

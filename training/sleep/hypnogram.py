@@ -170,12 +170,14 @@ def stages_from_codes(
     HypnogramError
         When a code is no integer or not in `labels`, or there is not one epoch.
     """
-    integers = np.rint(codes).astype(np.int64)
-    astray = np.flatnonzero(np.abs(codes - integers) > _CODE_TOLERANCE)
+    rounded = np.rint(codes)
+    # Written so that NaN, too, counts as astray.
+    astray = np.flatnonzero(~(np.abs(codes - rounded) <= _CODE_TOLERANCE))
     if len(astray):
         raise HypnogramError(
             f"{source}: codes must be integers, got {codes[astray[0]]:g} at sample {astray[0]}"
         )
+    integers = rounded.astype(np.int64)
     unknown = sorted(set(np.unique(integers).tolist()) - set(labels))
     if unknown:
         raise HypnogramError(f"{source}: codes must be among {sorted(labels)}, got {unknown}")

@@ -108,8 +108,8 @@ def _draw_cycle(rng: np.random.Generator, cycle: int) -> list[tuple[int, float]]
     def minutes(centre: float) -> float:
         return 60 * centre * float(np.exp(0.25 * rng.standard_normal()))
 
-    deep = max(4.0, 19.0 - 6.0 * cycle)
-    dreaming = min(22.0, 8.0 + 6.0 * cycle)
+    deep = max(4.0, 16.0 - 5.0 * cycle)
+    dreaming = min(22.0, 10.0 + 5.0 * cycle)
     plan = [(N1, minutes(3.5)), (N2, minutes(9))]
     for part in rng.dirichlet([6, 6]):
         plan += [(N3, minutes(deep * part)), (N2, minutes(3))]
