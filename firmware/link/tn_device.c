@@ -18,7 +18,7 @@ static uint8_t hello(tn_device *device, tn_link_request *request)
 {
     const tn_device_model *model = device->model;
     if (request->payload_bytes != 4u) {
-        return TN_ERROR_LENGTH;
+        return TN_REFUSED_LENGTH;
     }
     uint8_t *at = request->reply;
     at = tn_put32(at, tn_get32(request->payload));
@@ -47,9 +47,15 @@ static int has_mode(const tn_device *device, uint8_t mode)
 static uint32_t run_model(tn_device *device, uint8_t mode, uint8_t *reply, uint32_t room)
 {
     const tn_device_model *model = device->model;
+    const tn_link_port *port = device->link.port;
     tn_link_busy(&device->link);
     memset(&device->last, 0, sizeof device->last);
+    const uint64_t start = port->ticks(port->context);
     model->run(model->context, mode, &device->last);
+    const uint64_t ticks = port->ticks(port->context) - start;
+    if (device->last.ticks == 0u) {
+        device->last.ticks = ticks;
+    }
 
     uint32_t inlined = room - TN_RESULT_BYTES;
     if (inlined > model->output_bytes) {
@@ -69,12 +75,12 @@ static uint8_t write_input(tn_device *device, tn_link_request *request)
 {
     const tn_device_model *model = device->model;
     if (request->payload_bytes < TN_WRITE_BYTES) {
-        return TN_ERROR_LENGTH;
+        return TN_REFUSED_LENGTH;
     }
     const uint32_t offset = tn_get32(request->payload);
     const uint32_t count = (uint32_t)(request->payload_bytes - TN_WRITE_BYTES);
     if (offset > model->input_bytes || count > model->input_bytes - offset) {
-        return TN_ERROR_RANGE;
+        return TN_REFUSED_RANGE;
     }
     memcpy(model->input + offset, request->payload + TN_WRITE_BYTES, count);
     device->stream_window = 0; /* the block no longer holds the stream's window */
@@ -86,14 +92,14 @@ static uint8_t run_once(tn_device *device, tn_link_request *request)
 {
     const tn_device_model *model = device->model;
     if (request->payload_bytes != TN_RUN_BYTES) {
-        return TN_ERROR_LENGTH;
+        return TN_REFUSED_LENGTH;
     }
     const uint8_t mode = request->payload[0];
     if (mode == TN_MODE_STREAM || !has_mode(device, mode)) {
-        return TN_ERROR_MODE;
+        return TN_REFUSED_MODE;
     }
     if (tn_crc32(0, model->input, model->input_bytes) != tn_get32(request->payload + 1)) {
-        return TN_ERROR_INPUT;
+        return TN_REFUSED_INPUT;
     }
     request->reply_bytes = run_model(device, mode, request->reply, TN_LINK_PAYLOAD);
     return 0;
@@ -102,7 +108,7 @@ static uint8_t run_once(tn_device *device, tn_link_request *request)
 static uint8_t read_region(tn_device *device, tn_link_request *request)
 {
     if (request->payload_bytes != TN_READ_BYTES) {
-        return TN_ERROR_LENGTH;
+        return TN_REFUSED_LENGTH;
     }
     const uint8_t region = request->payload[0];
     const uint32_t offset = tn_get32(request->payload + 1);
@@ -110,10 +116,10 @@ static uint8_t read_region(tn_device *device, tn_link_request *request)
     const void *bytes = region == TN_REGION_OUTPUT ? device->model->output : device->last.layers;
     const uint32_t size = region == TN_REGION_OUTPUT ? device->model->output_bytes : device->last.layers_bytes;
     if (region > TN_REGION_LAYERS || bytes == NULL) {
-        return TN_ERROR_MODE;
+        return TN_REFUSED_MODE;
     }
     if (count > TN_LINK_PAYLOAD || offset > size || count > size - offset) {
-        return TN_ERROR_RANGE;
+        return TN_REFUSED_RANGE;
     }
     memcpy(request->reply, (const uint8_t *)bytes + offset, count);
     request->reply_bytes = count;
@@ -123,15 +129,15 @@ static uint8_t read_region(tn_device *device, tn_link_request *request)
 static uint8_t stream_begin(tn_device *device, tn_link_request *request)
 {
     if (request->payload_bytes != TN_STREAM_BEGIN_BYTES) {
-        return TN_ERROR_LENGTH;
+        return TN_REFUSED_LENGTH;
     }
     const uint32_t window = tn_get32(request->payload);
     const uint32_t channels = tn_get16(request->payload + 4);
     if (!has_mode(device, TN_MODE_STREAM)) {
-        return TN_ERROR_MODE;
+        return TN_REFUSED_MODE;
     }
     if (window == 0u || window > device->model->input_bytes || channels == 0u || window % channels != 0u) {
-        return TN_ERROR_RANGE;
+        return TN_REFUSED_RANGE;
     }
     device->stream_window = window;
     device->stream_channels = channels;
@@ -165,10 +171,10 @@ static uint32_t take_samples(tn_device *device, const uint8_t *samples, uint32_t
 static uint8_t stream_push(tn_device *device, tn_link_request *request)
 {
     if (request->payload_bytes < TN_STREAM_PUSH_BYTES) {
-        return TN_ERROR_LENGTH;
+        return TN_REFUSED_LENGTH;
     }
     if (device->stream_window == 0u || tn_get32(request->payload) != device->stream_position) {
-        return TN_ERROR_POSITION;
+        return TN_REFUSED_POSITION;
     }
     const uint32_t count = (uint32_t)(request->payload_bytes - TN_STREAM_PUSH_BYTES);
     (void)take_samples(device, request->payload + TN_STREAM_PUSH_BYTES, count);
@@ -191,7 +197,7 @@ static uint8_t stats(const tn_device *device, tn_link_request *request)
     const tn_link_port *port = device->link.port;
     uint8_t *at = request->reply;
     if (request->payload_bytes != 0u) {
-        return TN_ERROR_LENGTH;
+        return TN_REFUSED_LENGTH;
     }
     at = tn_put32(at, counters->bytes);
     at = tn_put32(at, counters->frames);
@@ -225,7 +231,7 @@ static uint8_t handle(void *context, tn_link_request *request)
     case TN_STATS:
         return stats(device, request);
     default:
-        return TN_ERROR_UNKNOWN;
+        return TN_REFUSED_UNKNOWN;
     }
 }
 

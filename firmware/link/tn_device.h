@@ -18,7 +18,7 @@ extern "C" {
 /* What a run gives besides the output block. */
 typedef struct {
     int status;            /* the model's own return code, 0 when it ran */
-    uint64_t ticks;        /* of the model alone */
+    uint64_t ticks;        /* of the model alone; left at 0, the library's own count stands in */
     uint32_t stack_bytes;  /* deepest use during the run; 0: not measured in this mode */
     const void *layers;    /* one record a layer, as the mode defines it, little-endian; NULL: none */
     uint32_t layers_bytes;

@@ -87,7 +87,7 @@ static void refuse(tn_link *link, uint8_t code)
     link->counters.refused++;
     payload[0] = code;
     payload[1] = link->type;
-    reply(link, TN_ERROR, 2);
+    reply(link, TN_REFUSED, 2);
 }
 
 /* A hello starts a session: its sequence number may be that of an earlier session's last request. */
@@ -110,7 +110,7 @@ static void take_request(tn_link *link, size_t payload_bytes)
     link->type = type;
     link->sequence = sequence;
     if (frame[0] != TN_PROTOCOL_VERSION) {
-        refuse(link, TN_ERROR_VERSION);
+        refuse(link, TN_REFUSED_VERSION);
         return;
     }
     tn_link_request request = {
@@ -121,9 +121,9 @@ static void take_request(tn_link *link, size_t payload_bytes)
         .reply_bytes = 0,
     };
     link->kept_bytes = 0;
-    const uint8_t error = link->handler(link->handler_context, &request);
-    if (error != 0u) {
-        refuse(link, error);
+    const uint8_t refusal = link->handler(link->handler_context, &request);
+    if (refusal != 0u) {
+        refuse(link, refusal);
     } else {
         reply(link, (uint8_t)(type | TN_REPLY), request.reply_bytes);
     }

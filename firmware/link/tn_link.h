@@ -52,7 +52,7 @@ typedef struct {
     uint32_t corrupted;  /* CRC-32 differs */
     uint32_t oversize;   /* longer than TN_LINK_FRAME_BYTES */
     uint32_t duplicates; /* answered before, answered again */
-    uint32_t refused;    /* sound but answered with TN_ERROR, or no request at all */
+    uint32_t refused;    /* sound but answered with TN_REFUSED, or no request at all */
     uint32_t replies;    /* sent, TN_BUSY not counted */
 } tn_link_counters;
 
@@ -67,7 +67,7 @@ typedef struct {
     size_t reply_bytes;   /* 0 on entry */
 } tn_link_request;
 
-/* Carries out a request; returns 0, or a TN_ERROR_ code to be sent in place of the reply. */
+/* Carries out a request; returns 0, or a TN_REFUSED_ code to be sent in place of the reply. */
 typedef uint8_t (*tn_link_handler)(void *context, tn_link_request *request);
 
 typedef struct {

@@ -21,7 +21,7 @@
 /* Other device to host types; all carry the sequence number of the request they speak of. */
 #define TN_FAULT 0xFDu /* number of the processor exception u32: the device has stopped */
 #define TN_BUSY 0xFEu  /* nothing: the request was taken, the model is running */
-#define TN_ERROR 0xFFu /* code u8, type of the request u8 */
+#define TN_REFUSED 0xFFu /* code u8, type of the request u8 */
 
 /* TN_RUN modes; bit (1 << mode) in the hello's modes says that the device has it. */
 #define TN_MODE_INFER 0u
@@ -33,14 +33,14 @@
 #define TN_REGION_OUTPUT 0u
 #define TN_REGION_LAYERS 1u /* parity: one u32 checksum a layer; profile: one u64 tick count a layer */
 
-/* TN_ERROR codes */
-#define TN_ERROR_VERSION 1u      /* the request is of another protocol version */
-#define TN_ERROR_UNKNOWN 2u      /* no such message */
-#define TN_ERROR_LENGTH 3u       /* the payload's length does not fit the message */
-#define TN_ERROR_RANGE 4u        /* offset, count, window or channels out of range */
-#define TN_ERROR_MODE 5u         /* no such mode or region in this build */
-#define TN_ERROR_INPUT 6u        /* the input block is not the one whose CRC-32 the host gave */
-#define TN_ERROR_POSITION 7u     /* these are not the samples that come next in the stream */
+/* TN_REFUSED codes */
+#define TN_REFUSED_VERSION 1u      /* the request is of another protocol version */
+#define TN_REFUSED_UNKNOWN 2u      /* no such message */
+#define TN_REFUSED_LENGTH 3u       /* the payload's length does not fit the message */
+#define TN_REFUSED_RANGE 4u        /* offset, count, window or channels out of range */
+#define TN_REFUSED_MODE 5u         /* no such mode or region in this build */
+#define TN_REFUSED_INPUT 6u        /* the input block is not the one whose CRC-32 the host gave */
+#define TN_REFUSED_POSITION 7u     /* these are not the samples that come next in the stream */
 
 /* Payload bytes before the variable part of a message */
 #define TN_HELLO_REPLY_BYTES 64u

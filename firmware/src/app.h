@@ -1,0 +1,48 @@
+/* The device application: one generated model behind the device link.
+ *
+ * Each mode fills in a tn_device_run; the link library reads the input, sends the output and the layers' records.
+ */
+#ifndef APP_H
+#define APP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tn_device.h"
+
+/* Run the model once from the input block to the output block; returns the model's code. */
+int app_run_model(void);
+
+/* Tell the host that the work goes on. */
+void app_busy(void);
+
+void app_infer(tn_device_run *run);   /* outputs */      
+void app_parity(tn_device_run *run);  /* outputs, checksum of every layer; only with TN_OBSERVE */
+void app_profile(tn_device_run *run); /* ticks, stack; with TN_OBSERVE the ticks of every layer */
+
+#ifdef TN_OBSERVE
+
+/* Sees a layer's output. `ticks`: from the end of the layer before to the end of this one, observers left out. */
+typedef void (*app_observer)(size_t layer, const uint8_t *data, size_t bytes, uint64_t ticks);
+
+/* Run the model under observation; returns its code and the ticks of the model alone. */
+int app_run_observed(app_observer observer, uint64_t *ticks);
+
+/* Have layer 0 observed right after nothing was done: the ticks told are what being observed costs. */
+void app_observe_nothing(app_observer observer);
+
+/* One record a layer, of the mode that ran last. */
+typedef union {
+    uint32_t *checksums;
+    uint64_t *ticks;
+} app_layer_records;
+
+app_layer_records app_clear_layers(void);
+size_t app_layer_count(void);
+
+/* Called by the generated code after every layer. */
+void tn_observe(int layer, const void *data, size_t bytes);
+
+#endif
+
+#endif
