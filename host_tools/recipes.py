@@ -32,9 +32,9 @@ class _Table(BaseModel):
 class SyntheticSignals(_Table):
     """``[signals.synthetic]``: the embedded generator, used when no folder is given."""
 
-    subjects: int = Field(10, ge=1, le=100, description="persons to make up, one night each")
-    hours: float = Field(2.5, ge=1, le=12, description="length of each night")
-    seed: int = Field(2026, ge=0, description="decides every person and night")
+    subjects: int = Field(default=10, ge=1, le=100, description="persons to make up, one night each")
+    hours: float = Field(default=2.5, ge=1, le=12, description="length of each night")
+    seed: int = Field(default=2026, ge=0, description="decides every person and night")
 
 
 class SignalsTable(_Table):
@@ -43,45 +43,49 @@ class SignalsTable(_Table):
     A key left out takes the default of :class:`thumbnet.training.sleep.config.SignalConfig`.
     """
 
-    folder: str = Field("", description="recordings; empty: synthetic; relative to the recipe; --data wins")
-    synthetic: SyntheticSignals = Field(SyntheticSignals(), description="the embedded generator")
-    channels: dict[str, Any] | None = Field(None, description="role of each channel to its names in the files")
-    rate: float | None = Field(None, description="samples per second; other rates are resampled")
-    emg: str | None = Field(None, description='"raw" or "envelope"; required when a channel is an EMG')
-    unit: str | None = Field(None, description="unit of channels whose header names no voltage")
-    hypnogram: str | None = Field(None, description='"auto", "file", "annotations" or "channel"')
-    hypnogram_channel: str | None = Field(None, description="signal that holds codes of stages")
-    hypnogram_codes: dict[str, Any] | None = Field(None, description='code to stage: "5" = "W"')
-    wake_minutes: float | None = Field(None, description="wake kept before and after sleep")
-    epoch_seconds: float | None = Field(None, description="length of a window")
+    folder: str = Field(default="", description="recordings; empty: synthetic; relative to the recipe; --data wins")
+    licence: str = Field(default="", description="of the recordings, for the bundle; synthetic ones are free")
+    synthetic: SyntheticSignals = Field(default=SyntheticSignals(), description="the embedded generator")
+    channels: dict[str, Any] | None = Field(default=None, description="role of each channel to its names in the files")
+    rate: float | None = Field(default=None, description="samples per second; other rates are resampled")
+    emg: str | None = Field(default=None, description='"raw" or "envelope"; required when a channel is an EMG')
+    unit: str | None = Field(default=None, description="unit of channels whose header names no voltage")
+    hypnogram: str | None = Field(default=None, description='"auto", "file", "annotations" or "channel"')
+    hypnogram_channel: str | None = Field(default=None, description="signal that holds codes of stages")
+    hypnogram_codes: dict[str, Any] | None = Field(default=None, description='code to stage: "5" = "W"')
+    wake_minutes: float | None = Field(default=None, description="wake kept before and after sleep")
+    epoch_seconds: float | None = Field(default=None, description="length of a window")
 
     def reader_settings(self) -> dict[str, Any]:
         """Return the keys that the reader of recordings takes, without those left out."""
-        values = self.model_dump(exclude={"folder", "synthetic"})
+        values = self.model_dump(exclude={"folder", "licence", "synthetic"})
         return {key: value for key, value in values.items() if value is not None}
 
 
 class ModelTable(_Table):
     """``[model]``: which network."""
 
-    name: Literal["ulw_sleepnet"] = Field("ulw_sleepnet", description="the network")
+    name: Literal["ulw_sleepnet"] = Field(default="ulw_sleepnet", description="the network")
 
 
 class TrainingTable(_Table):
     """``[training]``: split and optimisation."""
 
-    seed: int = Field(1, ge=0, description="split, initial weights, order of the batches")
+    seed: int = Field(default=1, ge=0, description="split, initial weights, order of the batches")
     fractions: tuple[float, float, float] = Field(
-        (0.6, 0.2, 0.2), description="shares of subjects for train, validation, test"
+        default=(0.6, 0.2, 0.2), description="shares of subjects for train, validation, test"
     )
-    epochs: int = Field(50, ge=1, le=10_000, description="passes over the training windows at most")
+    epochs: int = Field(default=50, ge=1, le=10_000, description="passes over the training windows at most")
     window_passes: int = Field(
-        15_000, ge=1, description="training windows seen in all at most; the smaller limit holds"
+        default=15_000, ge=1, description="training windows seen in all at most; the smaller limit holds"
     )
-    batch_size: int = Field(32, ge=1, le=4096, description="windows per step")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="start of the cosine schedule")
-    patience: int = Field(10, ge=1, description="passes without a better validation loss before stopping")
-    class_weights: bool = Field(False, description="weigh rare stages more")
+    batch_size: int = Field(default=32, ge=1, le=4096, description="windows per step")
+    learning_rate: float = Field(default=1e-3, gt=0, le=1, description="start of the cosine schedule")
+    first_restart: float = Field(
+        default=1 / 3, gt=0, le=1, description="share of all steps before the cosine starts again; 1: never"
+    )
+    patience: int = Field(default=10, ge=1, description="passes without a better validation loss before stopping")
+    class_weights: bool = Field(default=False, description="weigh rare stages more")
 
     @field_validator("fractions", mode="before")
     @classmethod
@@ -101,25 +105,25 @@ class TrainingTable(_Table):
 class QuantizeTable(_Table):
     """``[quantize]``: int8 conversion."""
 
-    calibration_windows: int = Field(300, ge=8, description="training windows that fix the ranges")
+    calibration_windows: int = Field(default=300, ge=8, description="training windows that fix the ranges")
     clip_percentile: float = Field(
-        99.9, gt=50, le=100, description="of |signal| on training subjects, that +-127 stands for"
+        default=99.9, gt=50, le=100, description="of |signal| on training subjects, that +-127 stands for"
     )
-    seed: int = Field(1, ge=0, description="which training windows calibrate")
+    seed: int = Field(default=1, ge=0, description="which training windows calibrate")
 
 
 class CodegenTable(_Table):
     """``[codegen]``: the C that is written."""
 
-    engine: Literal["aot"] = Field("aot", description="compiler that writes the C")
-    prefix: str = Field("model", pattern=_PREFIX, description="first word of every C name")
+    engine: Literal["aot"] = Field(default="aot", description="compiler that writes the C")
+    prefix: str = Field(default="model", pattern=_PREFIX, description="first word of every C name")
 
 
 class BoardsTable(_Table):
     """``[boards]``: where the firmware runs and how much is checked there."""
 
-    names: tuple[str, ...] = Field(("qemu_m4", "netduinoplus2"), description="boards to build for and run on")
-    windows: int = Field(64, ge=1, le=100_000, description="parity windows per board, from held-out subjects")
+    names: tuple[str, ...] = Field(default=("qemu_m4", "netduinoplus2"), description="boards to build for and run on")
+    windows: int = Field(default=64, ge=1, le=100_000, description="parity windows per board, from held-out subjects")
 
     @field_validator("names", mode="before")
     @classmethod
@@ -137,30 +141,30 @@ class BoardsTable(_Table):
 class BudgetsTable(_Table):
     """``[budgets]``: limits that fail the run when exceeded; a key left out is not checked."""
 
-    ram_bytes: int | None = Field(None, ge=0, description=".data + .bss of the firmware, on every board")
-    flash_bytes: int | None = Field(None, ge=0, description="whole firmware, on every board")
-    state_bytes: int | None = Field(None, ge=0, description="the model's state struct")
-    stack_bytes: int | None = Field(None, ge=0, description="stack of one inference, on every board")
-    instructions: int | None = Field(None, ge=0, description="per inference, on every emulated board")
+    ram_bytes: int | None = Field(default=None, ge=0, description=".data + .bss of the firmware, on every board")
+    flash_bytes: int | None = Field(default=None, ge=0, description="whole firmware, on every board")
+    state_bytes: int | None = Field(default=None, ge=0, description="the model's state struct")
+    stack_bytes: int | None = Field(default=None, ge=0, description="stack of one inference, on every board")
+    instructions: int | None = Field(default=None, ge=0, description="per inference, on every emulated board")
     accuracy_drop: float | None = Field(
-        None, ge=0, le=1, description="float accuracy minus int8 accuracy, as a share of 1"
+        default=None, ge=0, le=1, description="float accuracy minus int8 accuracy, as a share of 1"
     )
-    agreement: float | None = Field(None, ge=0, le=1, description="least share of equal float and int8 answers")
-    parity_mismatches: int = Field(0, ge=0, description="output bytes that differ from the oracle, per board")
+    agreement: float | None = Field(default=None, ge=0, le=1, description="least share of equal float and int8 answers")
+    parity_mismatches: int = Field(default=0, ge=0, description="output bytes that differ from the oracle, per board")
 
 
 class Recipe(_Table):
     """A whole recipe."""
 
     name: str = Field(pattern=_NAME, description="name of the run's folder")
-    task: Literal["sleep"] = Field("sleep", description="what is learned")
-    signals: SignalsTable = Field(SignalsTable(), description="recordings")
-    model: ModelTable = Field(ModelTable(), description="network")
-    training: TrainingTable = Field(TrainingTable(), description="split and optimisation")
-    quantize: QuantizeTable = Field(QuantizeTable(), description="int8 conversion")
-    codegen: CodegenTable = Field(CodegenTable(), description="generated C")
-    boards: BoardsTable = Field(BoardsTable(), description="where it runs")
-    budgets: BudgetsTable = Field(BudgetsTable(), description="limits that fail the run")
+    task: Literal["sleep"] = Field(default="sleep", description="what is learned")
+    signals: SignalsTable = Field(default=SignalsTable(), description="recordings")
+    model: ModelTable = Field(default=ModelTable(), description="network")
+    training: TrainingTable = Field(default=TrainingTable(), description="split and optimisation")
+    quantize: QuantizeTable = Field(default=QuantizeTable(), description="int8 conversion")
+    codegen: CodegenTable = Field(default=CodegenTable(), description="generated C")
+    boards: BoardsTable = Field(default=BoardsTable(), description="where it runs")
+    budgets: BudgetsTable = Field(default=BudgetsTable(), description="limits that fail the run")
 
     @model_validator(mode="before")
     @classmethod
@@ -319,4 +323,4 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{}"
-    return str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -43,7 +43,8 @@ def generate(run: Run) -> None:
         def work(folder: Path, target: str = target) -> dict[str, Any]:
             compiled = compile_model(run.model.tflite, target=target, prefix=prefix)
             compiled.write(folder / "generated" / target)
-            return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "files": len(compiled.files)}
+            nodes = [layer.node for layer in compiled.layers]
+            return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "nodes": nodes}
 
         depends = {"model": run.model.sha256, "target": target, "prefix": prefix}
         run.stage(f"generate:{target}", depends, ("codegen", "firmware/kernels"), work)

@@ -39,11 +39,11 @@ def gather(folder: RunFolder) -> dict[str, Any]:
     """
     signals, trained, compressed = (folder.facts(stage) for stage in ("signals", "train", "compress"))
     boards = board_results(folder)
-    metrics = {"float": trained["metrics"], "int8": compressed["metrics"], "baseline": trained["baseline"]}
+    metrics = {**compressed["metrics"], "baseline": trained["baseline"]}
     budgets = check_budgets(
         BudgetsTable(**folder.info["recipe"]["budgets"]), metrics, compressed["agreement"]["share"], boards
     )
-    hours = len(signals["subjects"]["test"])
+    people = len(signals["subjects"]["test"])
     return {
         "schema": SCHEMA,
         "run": {
@@ -54,7 +54,7 @@ def gather(folder: RunFolder) -> dict[str, Any]:
             "protocol": signals["protocol"],
             "generalises": signals["generalises"],
             "test_windows": signals["windows"]["test"],
-            "test_subjects": f"{hours} subject{'s' if hours != 1 else ''}",
+            "test_subjects": f"{people} subject{'s' if people != 1 else ''}",
         },
         "classes": signals["classes"],
         "model": _model(folder, trained, compressed),
@@ -83,8 +83,13 @@ def board_results(folder: RunFolder) -> list[dict[str, Any]]:
 
 def _board(folder: RunFolder, name: str) -> dict[str, Any]:
     parity, profile = folder.facts(f"parity:{name}"), folder.facts(f"profile:{name}")
-    elements = {layer["index"]: layer for layer in profile["layers"]}
-    layers = [{**layer, "bytes": layer.get("bytes", int(np.prod(layer["shape"])))} for layer in elements.values()]
+    # Layers of the generated code point at operators of the model, whose noise `compress` measured.
+    nodes = folder.facts(f"generate:{parity['target']}")["nodes"]
+    noise = {layer["index"]: layer["snr_db"] for layer in folder.facts("compress")["quantization"]["layers"]}
+    layers = [
+        {**layer, "bytes": int(np.prod(layer["shape"])), "snr_db": noise.get(nodes[layer["index"]])}
+        for layer in profile["layers"]
+    ]
     return {
         "name": name,
         "target": parity["target"],
@@ -118,7 +123,7 @@ def _night(folder: RunFolder, signals: Mapping[str, Any]) -> dict[str, Any] | No
     """Return the longest held-out recording, with the int8 model's probabilities."""
     with np.load(folder.output("test_int8.npz"), allow_pickle=False) as arrays:
         recordings, onsets = arrays["recordings"], arrays["onsets"]
-        labels, probabilities = arrays["labels"], arrays["probabilities"]
+        labels, predicted, probabilities = arrays["labels"], arrays["predicted"], arrays["probabilities"]
     if not len(recordings):
         return None
     names, counts = np.unique(recordings, return_counts=True)
@@ -130,7 +135,7 @@ def _night(folder: RunFolder, signals: Mapping[str, Any]) -> dict[str, Any] | No
         "epoch_seconds": signals["epoch_seconds"],
         "onsets": onsets[members].tolist(),
         "true": labels[members].tolist(),
-        "predicted": probabilities[members].argmax(axis=1).tolist(),
+        "predicted": predicted[members].tolist(),
         "probabilities": np.round(probabilities[members], 4).tolist(),
     }
 

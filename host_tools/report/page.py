@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from . import charts, formats
 
@@ -32,7 +33,7 @@ def render(report: Content) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters.update(formats.FILTERS)
     template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
-    css = jinja2.filters.Markup((folder / "report.css").read_text(encoding="utf-8"))
+    css = Markup((folder / "report.css").read_text(encoding="utf-8"))
     return template.render(css=css, **context(report)) + "\n"
 
 
@@ -233,7 +234,6 @@ def _memory_map(board: Content) -> dict[str, Any]:
 
 def _layers(report: Content) -> tuple[str, list[dict[str, Any]]]:
     """Return the rows of the first emulated board that told of its layers."""
-    noise = {row["name"]: row["snr_db"] for row in report["quantization"]["layers"]}
     boards = [board for board in report["boards"] if board["profile"]["layers"]]
     if not boards:
         return "", []
@@ -247,7 +247,6 @@ def _layers(report: Content) -> tuple[str, list[dict[str, Any]]]:
             **layer,
             "name": _short(layer["name"]),
             "shape": " × ".join(str(size) for size in layer["shape"]),
-            "snr_db": noise.get(layer["name"]),
             "share": (count or 0) / total,
             "per_mac": count / layer["macs"] if count and layer["macs"] else None,
         })  # fmt: skip

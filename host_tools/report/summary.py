@@ -43,10 +43,10 @@ def _title(report: Mapping[str, Any]) -> str:
     return f"{run['name']}: {formats.count(run['test_windows'])} held-out windows, {run['source']}, {run['protocol']}"
 
 
-def quality_rows(report: Mapping[str, Any]) -> list[tuple[str, tuple[str, str, str]]]:
+def quality_rows(report: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
     """Figures of the baseline, the float and the int8 network as text."""
     names = (("baseline", "band-power baseline"), ("float", "float network"), ("int8", "int8 network"))
-    rows = []
+    rows: list[tuple[str, tuple[str, ...]]] = []
     for key, title in names:
         metrics = report["metrics"][key]
         if metrics:

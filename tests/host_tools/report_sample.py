@@ -194,6 +194,7 @@ def _layers(scale: float) -> list[dict[str, Any]]:
             "shape": list(shape),
             "macs": macs,
             "bytes": math.prod(shape),
+            "snr_db": 31.0 - 0.4 * index,
             "instructions": round(scale * (macs * 6.5 + math.prod(shape) * 9)),
         }
         for index, (op, name, shape, macs) in enumerate(rows)

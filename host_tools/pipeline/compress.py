@@ -1,0 +1,148 @@
+"""Stage `compress`: fold, quantize to int8, compare with the float network, bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .context import Run
+from .firmware import PARITY_WINDOWS
+from .hashing import versions
+from .quiet import quiet_libraries
+from .train import MODEL, scaling_of
+
+if TYPE_CHECKING:
+    from thumbnet.quantize.bundle import Bundle
+    from thumbnet.quantize.scaling import ChannelScaling
+
+Array = np.ndarray[Any, Any]
+
+INT8_RESULTS = "test_int8.npz"
+_CODE = ("quantize", "training/metrics.py", "host_tools/pipeline/compress.py")
+_PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "tflite-micro", "numpy")
+
+
+def compress(run: Run) -> dict[str, Any]:
+    """Run the stage; its facts hold int8 metrics, agreement with float, and what quantization cost each layer."""
+    recipe = run.recipe
+    depends = {
+        "epochs": run.folder.facts("signals")["epochs_sha256"],
+        "model": run.output_hash("train", MODEL),
+        "quantize": recipe.quantize.model_dump(),
+        "reader": recipe.signals.reader_settings(),
+        "licence": recipe.signals.licence,
+        "windows": recipe.boards.windows,
+        "versions": versions(_PACKAGES),
+    }
+    return run.stage("compress", depends, _CODE, lambda folder: _work(run, folder))
+
+
+@quiet_libraries()
+def _work(run: Run, folder: Path) -> dict[str, Any]:
+    epochs = run.epochs
+    scaling = scaling_of(run)
+    chosen = _calibration(run)
+    tflite, floating = _convert(run.folder.output(MODEL), scaling.apply(epochs.signals[chosen]))
+    (folder / "model.tflite").write_bytes(tflite)
+    _bundle(run, tflite, scaling, chosen).write(folder / "model.bundle")
+    return _compare(run, folder, scaling, tflite, floating)
+
+
+def _convert(path: Path, calibration: Array) -> tuple[bytes, bytes]:
+    """Fold the network and convert it twice, to int8 and to float."""
+    from thumbnet.quantize.convert import convert_float, convert_int8
+    from thumbnet.quantize.fold import fold_shortcuts, keras
+
+    folded = fold_shortcuts(keras.models.load_model(path, compile=False))
+    return convert_int8(folded, calibration), convert_float(folded)
+
+
+def _compare(run: Run, folder: Path, scaling: ChannelScaling, tflite: bytes, floating: bytes) -> dict[str, Any]:
+    """Run float and int8 over the held-out windows; keep the int8 answers and the windows that boards will run."""
+    from thumbnet.quantize.compare import compare
+    from thumbnet.training.sleep.stages import STAGES
+
+    test = run.epochs.take(run.split.test)
+    found = compare(
+        floating,
+        tflite,
+        scaling,
+        test.signals,
+        test.labels,
+        test.subjects,
+        STAGES,
+        protocol=run.split.protocol,
+        seed=run.recipe.quantize.seed,
+        advance=run.new_task("int8 on the host", len(test)),
+    )
+    np.savez(
+        folder / INT8_RESULTS,
+        probabilities=found.int8_prediction.probabilities,
+        predicted=found.int8_prediction.stages,
+        labels=test.labels,
+        onsets=test.onsets,
+        recordings=test.recordings.astype(str),
+    )
+    windows = test.signals[spread(len(test), run.recipe.boards.windows)]
+    np.save(folder / PARITY_WINDOWS, scaling.to_int8(windows))
+    _plot(folder / "plots", found, test)
+    return found.to_dict()
+
+
+def _plot(folder: Path, found: Any, test: Any) -> None:
+    """Pictures of the int8 model."""
+
+
+def _calibration(run: Run) -> Array:
+    """Draw calibration windows among those of training subjects, in order."""
+    train = run.split.train
+    count = min(run.recipe.quantize.calibration_windows, len(train))
+    rng = np.random.default_rng(run.recipe.quantize.seed)
+    return np.sort(rng.choice(train, count, replace=False))
+
+
+def spread(available: int, wanted: int) -> Array:
+    """Indices of `wanted` windows spread evenly over those available, all of them when they are fewer."""
+    return np.unique(np.linspace(0, available - 1, min(wanted, available)).round().astype(np.int64))
+
+
+def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array) -> Bundle:
+    from thumbnet.quantize.bundle import Bundle
+    from thumbnet.training.sleep.stages import STAGES
+
+    facts, trained = run.folder.facts("signals"), run.folder.facts("train")
+    subjects = run.epochs.subjects[calibration]
+    licence = run.recipe.signals.licence or (
+        "Apache-2.0 (synthetic signals of thumbnet)" if run.is_synthetic else "not stated by the recipe"
+    )
+    return Bundle.create(
+        tflite,
+        scaling=scaling,
+        rate=run.epochs.rate,
+        channel_kinds=[_kind(name, run.config.emg) for name in run.epochs.channels],
+        preprocessing=[
+            {"step": "read", **run.recipe.signals.reader_settings()},
+            {"step": "scale-and-clip"},
+        ],
+        labels=STAGES,
+        calibration={
+            "windows": len(calibration),
+            "subjects": len(np.unique(subjects)),
+            "method": f"clip at the {run.recipe.quantize.clip_percentile:g} percentile of training subjects",
+        },
+        training={
+            "protocol": facts["protocol"],
+            "source": facts["source"],
+            "windows": facts["windows"],
+            "accuracy": trained["metrics"]["accuracy"],
+        },
+        licences=[licence],
+        versions=versions(("thumbnet", *_PACKAGES)),
+    )
+
+
+def _kind(channel: str, emg: str | None) -> str:
+    first = channel.split()[0].lower()
+    return f"emg {emg or 'raw'}" if first == "emg" else first

@@ -1,0 +1,38 @@
+"""Keep what C++ libraries print away from the user, unless something goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Swallow what native code writes to the standard output and error of this process.
+
+    TensorFlow and its converter log past every setting of theirs. Python's own standard error, and with it
+    progress bars, still reaches the user. When the work inside fails, what was swallowed is printed, because it
+    may hold the reason. One at a time, and not beside threads.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log, contextlib.ExitStack() as undo:
+        for descriptor in (1, 2):
+            saved = os.dup(descriptor)
+            undo.callback(os.close, saved)
+            undo.callback(os.dup2, saved, descriptor)
+            os.dup2(log.fileno(), descriptor)
+        errors = undo.enter_context(os.fdopen(os.dup(saved), "w", buffering=1))
+        undo.enter_context(contextlib.redirect_stderr(errors))
+        try:
+            yield
+        except Exception:
+            log.seek(0)
+            errors.write(log.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stdout.flush()
