@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import click
 
 from ..options import PATH, json_option
+from ..parts import shipped_recipe
 from .run import perform
-
-RECIPE = "sleep_demo.toml"
 
 
 @click.command()
@@ -28,5 +26,5 @@ def command(boards: tuple[str, ...], output: Path | None, as_json: bool) -> None
     """
     from ..recipes import load_recipe
 
-    recipe = load_recipe(Path(str(files("thumbnet.training") / "recipes" / RECIPE)))
+    recipe = load_recipe(shipped_recipe("sleep"))
     sys.exit(perform(recipe, output, boards, as_json))

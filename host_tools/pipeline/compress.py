@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..convert import load_keras
 from .context import Run
 from .firmware import PARITY_WINDOWS
 from .hashing import versions
@@ -53,9 +54,9 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
 def _convert(path: Path, calibration: Array) -> tuple[bytes, bytes]:
     """Fold the network and convert it twice, to int8 and to float."""
     from thumbnet.quantize.convert import convert_float, convert_int8
-    from thumbnet.quantize.fold import fold_shortcuts, keras
+    from thumbnet.quantize.fold import fold_shortcuts
 
-    folded = fold_shortcuts(keras.models.load_model(path, compile=False))
+    folded = fold_shortcuts(load_keras(path))
     return convert_int8(folded, calibration), convert_float(folded)
 
 
@@ -123,7 +124,7 @@ def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array
         rate=run.epochs.rate,
         channel_kinds=[_kind(name, run.config.emg) for name in run.epochs.channels],
         preprocessing=[
-            {"step": "read", **run.recipe.signals.reader_settings()},
+            {"step": "read", **_reader_table(run)},
             {"step": "scale-and-clip"},
         ],
         labels=STAGES,
@@ -141,6 +142,15 @@ def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array
         licences=[licence],
         versions=versions(("thumbnet", *_PACKAGES)),
     )
+
+
+def _reader_table(run: Run) -> dict[str, Any]:
+    """Every setting that shapes the signals, defaults spelled out: a bundle outlives them."""
+    config = run.config
+    channels = {role: list(names) for role, names in config.channels.items()}
+    table = {"channels": channels, "rate": config.rate, "emg": config.emg, "unit": config.unit,
+             "epoch_seconds": config.epoch_seconds}  # fmt: skip
+    return {key: value for key, value in table.items() if value is not None}
 
 
 def _kind(channel: str, emg: str | None) -> str:

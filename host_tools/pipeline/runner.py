@@ -23,6 +23,9 @@ _PACKAGES = ("thumbnet", "tensorflow", "tf-keras", "numpy", "mne", "scikit-learn
 
 Stage = Callable[[Run], object]
 
+PART_STAGES = ("signals", "train", "compress")
+"""Stages that need no board."""
+
 
 def run_recipe(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> tuple[Mapping[str, Any], list[str]]:
     """Run every stage of a recipe that is not up to date, and write the report.
@@ -50,17 +53,45 @@ def run_recipe(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> tup
     HostToolsError, TrainingError, QuantizeError, CodegenError
         When a stage cannot be done; what was finished before stays.
     """
-    boards = [choose_board(name) for name in recipe.boards.names]
-    recipe = with_boards(recipe, [board.name for board in boards])
-    folder = RunFolder.create(output, recipe.name)
-    folder.info = _about(recipe, folder.info)
-    run = Run(recipe, folder, boards, say, new_task)
+    run = open_run(recipe, output, say, new_task)
     for stage in _stages():
         stage(run)
-    folder.forget(keep=_names(boards))
+    run.folder.forget(keep=_names(run.boards))
     report = _finish(run)
     exceeded = check_budgets(recipe.budgets, report["metrics"], report["agreement"]["share"], report["boards"])
     return report, [budget.sentence for budget in exceeded if not budget.ok]
+
+
+def run_part(recipe: Recipe, output: Path, last: str, say: Say, new_task: NewTask) -> RunFolder:
+    """Run the stages up to `last` (`signals`, `train` or `compress`) and leave later ones as they are.
+
+    Raises
+    ------
+    HostToolsError, TrainingError, QuantizeError
+        When a stage cannot be done.
+    """
+    run = open_run(recipe, output, say, new_task)
+    for name, stage in zip(PART_STAGES, _stages(), strict=False):
+        stage(run)
+        if name == last:
+            break
+    run.folder.save()
+    return run.folder
+
+
+def open_run(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> Run:
+    """Open the folder of a run for work.
+
+    Raises
+    ------
+    HostToolsError
+        An unknown board, or a folder that holds something else.
+    """
+    boards = [choose_board(name) for name in recipe.boards.names]
+    recipe = with_boards(recipe, [board.name for board in boards])
+    folder = RunFolder.create(output, recipe.name)
+    folder.info = {**folder.info, **_about(recipe, folder.info)}
+    return Run(recipe, folder, boards, say, new_task)
 
 
 def with_boards(recipe: Recipe, names: Sequence[str]) -> Recipe:

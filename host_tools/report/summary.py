@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,25 @@ from . import formats
 def print_summary(report: Mapping[str, Any], page: Path) -> None:
     """Print what a run came to on standard output: quality, parity and cost per board, where the report is."""
     from rich import box
-    from rich.console import Console
-    from rich.table import Table
 
-    # A pipe has no width of its own; the table's is then the one that it needs.
-    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 110)
-    quality = Table(box=box.SIMPLE_HEAD, title_justify="left", title=_title(report), title_style="bold")
-    for column in ("", "accuracy", "macro F1", "kappa"):
-        quality.add_column(column, justify="left" if not column else "right")
+    from ..text import new_table, open_console
+
+    console = open_console()
+    quality = new_table(_title(report), "|>accuracy|>macro F1|>kappa")
     for title, cells in quality_rows(report):
         quality.add_row(title, *cells, style="bold" if title.startswith("int8") else "")
-    console.print(quality)
+    boards = new_table("", "board|parity|>instructions|>per MAC|>flash|>RAM|>stack")
+    for cells in board_rows(report):
+        boards.add_row(*cells)
     low, high = (formats.percent(limit) for limit in report["agreement"]["interval_95"])
     share = formats.percent(report["agreement"]["share"])
+    quality.box = boards.box = box.SIMPLE_HEAD
+    boards.title = None
+    console.print()
+    console.print(quality)
     console.print(
         f"  int8 names the float network's stage in [bold]{share}[/] of the windows (95 %: {low} to {high})\n"
     )
-    boards = Table(box=box.SIMPLE_HEAD)
-    for column in ("board", "parity", "instructions", "per MAC", "flash", "RAM", "stack"):
-        boards.add_column(column, justify="left" if column in ("board", "parity") else "right")
-    for cells in board_rows(report):
-        boards.add_row(*cells)
     console.print(boards)
     console.print(f"  report: [bold]{page}[/]", soft_wrap=True)
 

@@ -53,7 +53,7 @@ class BandPowerBaseline:
     It sees one epoch at a time, as the network does, and is fitted on the same training epochs.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._model = None
 
     def fit(self, epochs: EpochSet) -> BandPowerBaseline:

@@ -1,0 +1,54 @@
+"""What `train`, `compress` and `evaluate` share: part of a recipe's run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .jsonout import quiet_stdout
+from .options import PATH, json_option
+
+if TYPE_CHECKING:
+    from .pipeline.folder import RunFolder
+
+F = TypeVar("F", bound=Callable[..., Any])
+RECIPES = {"sleep": "sleep_demo.toml"}
+
+
+def part_options(function: F) -> F:
+    """TASK, --recipe, --data, --output and --json."""
+    text = "Recipe of the run.  [default: the one of `thumbnet demo`]"
+    place = "Folder of the run.  [default: runs/NAME, NAME from the recipe]"
+    for option in (
+        json_option,
+        click.option("--output", type=PATH, default=None, show_default=False, help=place),
+        click.option("--data", type=PATH, default=None, help="Folder of recordings in place of the recipe's signals."),
+        click.option("--recipe", type=PATH, default=None, show_default=False, help=text),
+        click.argument("task", type=click.Choice(list(RECIPES))),
+    ):
+        function = option(function)
+    return function
+
+
+def shipped_recipe(task: str) -> Path:
+    """Path of the recipe that comes with thumbnet."""
+    from importlib.resources import files
+
+    return Path(str(files("thumbnet.training") / "recipes" / RECIPES[task]))
+
+
+def perform_part(task: str, recipe: Path | None, data: Path | None, output: Path | None, last: str) -> RunFolder:
+    """Run a recipe up to a stage, with progress on standard error."""
+    from .pipeline.runner import run_part, with_data
+    from .progress import progress_bars
+    from .recipes import load_recipe
+
+    table = load_recipe(recipe or shipped_recipe(task))
+    if data is not None:
+        table = with_data(table, data)
+    place = output or Path("runs") / table.name
+    with quiet_stdout(), progress_bars() as new_task:
+        return run_part(table, place, last, lambda line: click.echo(line, err=True), new_task)
