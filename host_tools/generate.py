@@ -21,12 +21,13 @@ ENGINES = ("aot", "tflm")
 
 @dataclass(frozen=True)
 class Cost:
-    """What the generated code will ask of a board; TFLM's arena is not known before it runs."""
+    """What the generated code will ask of a board: a state for `aot`, an arena for `tflm`."""
 
     layers: int
     macs: int
     state_bytes: int | None
     weight_bytes: int
+    arena_bytes_tflm_host: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def generate(
     board: str | None = None,
     engine: str = "aot",
     prefix: str = "model",
-    app: bool = False,
+    app: bool = True,
     force: bool = False,
     default_target: str = "cortex-m4",
 ) -> Generated:
@@ -119,9 +120,12 @@ def _compile(model: ModelFile, core: str, engine: str, prefix: str, app: bool) -
     if engine == "tflm":
         from thumbnet.codegen import analyze_model, tflm
 
+        from .oracle import tflm_arena_bytes
+
         analysis = analyze_model(model.tflite)
-        cost = Cost(len(analysis.layers), analysis.macs, None, len(model.tflite))
-        return tflm.export(model.tflite, prefix=prefix), cost
+        arena, _ = tflm_arena_bytes(model.tflite)
+        cost = Cost(len(analysis.layers), analysis.macs, None, len(model.tflite), arena)
+        return tflm.export(model.tflite, prefix=prefix, arena_bytes=arena), cost
     compiled = compile_model(model.tflite, target=core, prefix=prefix, app=app)
     return compiled.files, Cost(len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes)
 

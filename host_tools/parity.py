@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .errors import DeviceError
+from .link.checksum import layer_checksum
 from .oracle import Oracle
 from .tensors import Array, TensorSpec, pack, unpack
 from .windows import Windows
@@ -126,15 +127,9 @@ class Expected:
 
     def checksums(self, inputs: Sequence[Array], layers: Sequence[Layer]) -> list[int | None]:
         """Checksum of each layer's tensor; None for a layer that the model itself does not have."""
-        # Imported here: everything else in this module works without a device link.
-        from .link.checksum import layer_checksum
-
         with self._lock:
             tensors = self._oracle.run_all(inputs)
-            return [
-                None if layer.tensor is None else layer_checksum(np.ascontiguousarray(tensors[layer.tensor]).tobytes())
-                for layer in layers
-            ]
+            return [None if layer.tensor is None else layer_checksum(tensors[layer.tensor]) for layer in layers]
 
 
 def compare(

@@ -17,17 +17,18 @@ def open_console() -> Console:
 
 
 def new_table(title: str, columns: str, caption: str | None = None) -> Table:
-    """Table with columns given in one string, `>` before those to be aligned right.
+    """Table with columns given in one string, `>` before those to be aligned right; the last one may wrap.
 
     >>> len(new_table("sizes", "name|>bytes|").columns)
     3
     """
     style: dict[str, Any] = {"title_justify": "left", "caption_justify": "left", "title_style": "bold"}
     table = Table(title=title, caption=caption, **style)
-    for heading in columns.split("|"):
+    headings = columns.split("|")
+    for position, heading in enumerate(headings):
+        last = position == len(headings) - 1
         table.add_column(
-            heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="ellipsis",
-            no_wrap=True,
+            heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", no_wrap=not last,
         )  # fmt: skip
     return table
 

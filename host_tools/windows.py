@@ -54,6 +54,8 @@ class RandomWindows:
         return self.count
 
     def __getitem__(self, index: int) -> list[Array]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
         rng = np.random.Generator(np.random.PCG64([self.seed, index]))
         return [_random_tensor(rng, spec, kind_of(index)) for spec in self.inputs]
 
@@ -108,6 +110,8 @@ class ArrayWindows:
         return self.count
 
     def __getitem__(self, index: int) -> list[Array]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
         return [self._tensor(array[index], spec) for array, spec in zip(self.arrays, self.inputs, strict=True)]
 
     def real(self, index: int) -> list[Array]:

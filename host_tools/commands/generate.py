@@ -27,7 +27,9 @@ _DEFAULT_TARGET = "cortex-m4"
 )
 @click.option("--output", "output", type=PATH, required=True, help="Folder to write.")
 @click.option("--prefix", default="model", help="Prefix of every C name and file.")
-@click.option("--app", is_flag=True, help="Also write tn_app_model.h, which binds the model to the device application.")
+@click.option(
+    "--app/--no-app", default=True, help="Write tn_app_model.h too, which binds the model to the device application."
+)
 @click.option("--force", is_flag=True, help="Overwrite files that thumbnet did not write.")
 @json_option
 def command(
@@ -65,7 +67,7 @@ def _print(result: Generated) -> None:
         ("target", f"{result.target}, engine {result.engine}"),
         ("layers", f"{result.cost.layers:,}"),
         ("MACs", f"{result.cost.macs:,}"),
-        ("state", "-" if result.cost.state_bytes is None else f"{result.cost.state_bytes:,} bytes"),
+        _memory(result),
         ("weights", f"{result.cost.weight_bytes:,} bytes"),
     ]
     width = max(len(name) for name, _ in facts)
@@ -75,3 +77,10 @@ def _print(result: Generated) -> None:
     click.echo(f"{'files':<{width}}  {result.output} ({len(result.files)} files, {len(changed)} changed)")
     for file, size in result.files.items():
         click.echo(f"{'':<{width}}    {size:>9,}  {file}{'' if file in changed else '  (as it was)'}")
+
+
+def _memory(result: Generated) -> tuple[str, str]:
+    if result.engine == "aot":
+        return "state", f"{result.cost.state_bytes:,} bytes"
+    arena = result.cost.arena_bytes_tflm_host
+    return "arena", "not measured (no tflite-micro wheel here)" if arena is None else f"{arena:,} bytes, 64-bit host"

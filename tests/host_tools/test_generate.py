@@ -35,6 +35,11 @@ def test_a_library_is_written_and_its_cost_told(model, tmp_path):
     assert told["weight_bytes"] > 0
     assert set(told["files"]) == set(told["changed"]) == set(files_of(tmp_path / "out"))
     assert {"src/model.c", "src/model.h", "library.json", "model.json"} <= set(told["files"])
+    assert "src/tn_app_model.h" in told["files"]
+
+
+def test_the_adapter_for_the_device_application_can_be_left_out(model, tmp_path):
+    told = thumbnet("generate", model, "--output", tmp_path / "out", "--no-app", "--json").json
     assert "src/tn_app_model.h" not in told["files"]
 
 
