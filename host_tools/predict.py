@@ -157,7 +157,14 @@ def _reader_settings(bundle: Bundle) -> dict[str, Any]:
     """Settings of the reader, as the bundle's first step of preprocessing has them."""
     for step in bundle.manifest["preprocessing"]:
         if step["step"] == "read":
-            return {key: value for key, value in step.items() if key != "step"}
+            settings = {key: value for key, value in step.items() if key != "step"}
+            # JSON objects have no order, the rows of the model do.
+            names = settings.get("channels", {})
+            if set(names) != set(bundle.channels):
+                raise HostToolsError(
+                    f"the bundle's step 'read' must name the channels {list(bundle.channels)}, got {list(names)}"
+                )
+            return {**settings, "channels": {role: names[role] for role in bundle.channels}}
     raise HostToolsError("the bundle does not say how its signals are read: preprocessing has no step 'read'")
 
 

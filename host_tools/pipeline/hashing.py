@@ -22,8 +22,8 @@ def file_hash(path: Path) -> str:
 
 
 def content_hash(value: Mapping[str, Any]) -> str:
-    """SHA-256 of JSON values; the order of keys does not matter."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    """SHA-256 of JSON values; the order of keys counts, because that of channels does."""
+    text = json.dumps(value, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

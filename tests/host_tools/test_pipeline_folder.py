@@ -100,8 +100,9 @@ def test_run_file_names_schema_and_stages(tmp_path):
     assert list(content["stages"]["train"]["outputs"]) == ["model.bin"]
 
 
-def test_hashes_do_not_depend_on_the_order_of_keys():
-    assert content_hash({"a": 1, "b": [2]}) == content_hash({"b": [2], "a": 1})
+def test_hashes_see_values_and_the_order_of_channels():
+    assert content_hash({"a": 1, "b": [2]}) == content_hash({"a": 1, "b": [2]})
+    assert content_hash({"EOG": 1, "EMG": 2}) != content_hash({"EMG": 2, "EOG": 1})
     assert content_hash({"a": 1}) != content_hash({"a": 2})
 
 
