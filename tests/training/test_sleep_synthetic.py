@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.signal import welch
 from thumbnet.training.errors import ConfigError, DatasetError
 from thumbnet.training.sleep.baseline import BANDS_HZ, BandPowerBaseline, band_powers
@@ -14,6 +16,7 @@ from thumbnet.training.sleep.dataset import SignalConfig, load_folder
 from thumbnet.training.sleep.edf_header import read_edf_header
 from thumbnet.training.sleep.stages import N1, N2, N3, REM, W
 from thumbnet.training.sleep.synthetic import write_synthetic_dataset
+from thumbnet.training.sleep.synthetic_night import draw_sleeper, draw_states, score
 from thumbnet.training.splits import SUBJECT_WISE, subject_split
 
 
@@ -36,6 +39,15 @@ def test_files_are_named_and_built_as_sleep_edf_has_them(tmp_path):
     epochs = load_folder(tmp_path, SignalConfig(emg="envelope"))
     assert set(epochs.subjects) == {"SC400", "SC401"} and len(np.unique(epochs.recordings)) == 4
     assert not epochs.skipped
+
+
+@given(st.integers(0, 2**31), st.sampled_from([3600, 7200, 9000, 28800]))
+def test_nights_last_as_long_as_asked(seed, seconds):
+    rng = np.random.default_rng(seed)
+    states = draw_states(rng, draw_sleeper(rng), seconds)
+    assert len(states) == seconds and states[0] == W and states[-1] == W
+    labels = score(rng, states)
+    assert len(labels) == seconds // 30 and set(labels) <= {-1, 0, 1, 2, 3, 4}
 
 
 def test_the_seed_decides_every_byte(tmp_path):

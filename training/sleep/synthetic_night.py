@@ -95,6 +95,8 @@ def draw_states(rng: np.random.Generator, sleeper: Sleeper, seconds: int) -> np.
         plan += stretch
         elapsed += sum(length for _, length in stretch)
         cycle += 1
+    # The last cycle may end before the night does.
+    plan.append((W, morning + 60))
     states = np.concatenate([np.full(max(1, round(length)), stage) for stage, length in plan])[:seconds]
     _add_flicker(rng, states)
     _add_arousals(rng, states, sleeper, int(evening))
