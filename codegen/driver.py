@@ -6,19 +6,26 @@ import hashlib
 
 from . import passes
 from .emit import Emitter, emit_files, layer_infos
-from .errors import UnsupportedError
+from .errors import OptionError, UnsupportedError
 from .ir import Graph, verify
 from .model import Analysis, CompiledModel, LayerReport, describe
 from .ops import OPERATORS, refusal
+from .passes.swap_axes import swap_axes
 from .schedule import make_schedule
-from .targets import find_target
+from .targets import Target, find_target
 from .tflite import read_graph
 
 GENERATOR = "thumbnet 0.1.0"
+SCHEDULES = ("whole", "stream", "auto")
 
 
 def compile_model(
-    tflite: bytes, *, target: str = "cortex-m4", prefix: str = "model", app: bool = False
+    tflite: bytes,
+    *,
+    target: str = "cortex-m4",
+    prefix: str = "model",
+    schedule: str = "whole",
+    app: bool = False,
 ) -> CompiledModel:
     """Compile an int8 .tflite model to C.
 
@@ -30,6 +37,9 @@ def compile_model(
         Core to generate for, one of :data:`thumbnet.codegen.targets.TARGETS`.
     prefix : str
         Start of every generated name.
+    schedule : str
+        ``whole`` runs layer after layer; ``stream`` runs the head of the network slice by slice, along the spatial
+        axis that needs less memory; ``auto`` takes whichever needs less memory.
     app : bool
         Also write ``tn_app_model.h``, which binds the model to the device application.
 
@@ -45,18 +55,19 @@ def compile_model(
     UnsupportedError
         When it holds something that the compiler does not translate; names every such layer.
     OptionError
-        When `target` or `prefix` is not allowed.
+        When `target`, `schedule` or `prefix` is not allowed, or the model cannot be streamed at all.
     """
     core = find_target(target)
+    if schedule not in SCHEDULES:
+        raise OptionError(f"unknown schedule '{schedule}': allowed are {', '.join(SCHEDULES)}")
     graph = read_graph(tflite)
     _check(graph)
     graph = passes.run(graph)
-    schedule = make_schedule(graph)
-    emitter = Emitter(graph, schedule, prefix, core)
+    emitter = _cheapest(graph, schedule, prefix, core)
     model_hash = hashlib.sha256(tflite).hexdigest()
     inputs = describe([graph.tensors[i] for i in graph.inputs])
     outputs = describe([graph.tensors[i] for i in graph.outputs])
-    layers = layer_infos(graph, schedule)
+    layers = layer_infos(graph, emitter.schedule)
     files = emit_files(
         emitter,
         generator=GENERATOR,
@@ -67,8 +78,26 @@ def compile_model(
         app=app,
     )
     return CompiledModel(
-        prefix, core.name, model_hash, inputs, outputs, layers, emitter.state_bytes, schedule.plan, files
+        prefix, core.name, model_hash, inputs, outputs, layers, emitter.state_bytes, emitter.schedule.plan, files
     )
+
+
+def _cheapest(graph: Graph, schedule: str, prefix: str, core: Target) -> Emitter:
+    """The schedule that needs least memory among those asked for; the first of equals."""
+    candidates: list[Emitter] = []
+    if schedule != "whole":
+        exchanged, swapped = swap_axes(graph)
+        for variant, moved in ((graph, frozenset[int]()), (exchanged, swapped)):
+            found = make_schedule(variant, streamed=True)
+            if found is not None:
+                candidates.append(Emitter(variant, found, prefix, core, moved))
+    if schedule != "stream":
+        whole = make_schedule(graph, streamed=False)
+        assert whole is not None  # always possible
+        candidates.append(Emitter(graph, whole, prefix, core))
+    if not candidates:
+        raise OptionError("schedule 'stream' is not possible: the model's first layer needs its whole input")
+    return min(candidates, key=lambda emitter: emitter.state_bytes)
 
 
 def analyze_model(tflite: bytes) -> Analysis:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-import numpy as np
-import numpy.typing as npt
-
-from .errors import OptionError
-from .ir import Graph
+from .ir import Graph, Tensor
+from .library import kernel_files, kernel_header, library_json, manifest, render, stack_bound
+from .literals import c_array, c_initializer, check_prefix, comment_safe, is_struct
 from .memory import aligned
 from .model import LayerInfo, TensorInfo
-from .ops.base import Array, Call, Init
+from .ops.base import Array, Call
 from .schedule import Schedule, Step
+from .streaming import Stream, slice_bytes
 from .targets import Target
 
 CTYPES = {
@@ -28,70 +23,6 @@ CTYPES = {
 }
 #: Bytes of one number of each array type; `tn_channel` is four of them.
 _ITEM_BYTES = {"int8_t": 1, "int32_t": 4, "tn_channel": 4}
-KERNELS = Path(__file__).resolve().parent.parent / "firmware" / "kernels"
-MANIFEST_SCHEMA = 1
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
-_LINE = 110
-# Words that C or C++ keep for themselves and a prefix could hit.
-_KEYWORDS = frozenset(
-    """
-    auto bool break case catch char class const continue default delete do double else enum explicit export extern
-    false float for friend goto if inline int long mutable namespace new nullptr operator private protected public
-    register restrict return short signed sizeof static struct switch template this throw true try typedef typename
-    union unsigned using virtual void volatile while
-    """.split()
-)
-
-
-def check_prefix(prefix: str) -> str:
-    """Accept a prefix of generated names; OptionError when it is not an identifier."""
-    if not _IDENTIFIER.fullmatch(prefix) or prefix in _KEYWORDS or prefix.startswith("tn_"):
-        raise OptionError(
-            f"prefix '{prefix}' is not allowed: a letter, then at most 40 letters, digits or underscores, "
-            "no C keyword and not starting with 'tn_'"
-        )
-    return prefix
-
-
-# --- C literals ---------------------------------------------------------------------------------------------
-
-
-def c_array(values: npt.NDArray[Any]) -> list[str]:
-    """Lines of numbers for the inside of an array initializer."""
-    lines: list[str] = []
-    line = ""
-    rows = values.tolist() if _is_struct(values) else values.reshape(-1).tolist()
-    for value in rows:
-        item = (c_initializer(value, {}) if isinstance(value, list) else c_number(value)) + ","
-        if line and len(line) + 1 + len(item) > _LINE - 4:
-            lines.append(line)
-            line = ""
-        line = f"{line} {item}" if line else item
-    return [*lines, line] if line else lines
-
-
-def _is_struct(values: npt.NDArray[Any]) -> bool:
-    """Arrays of structures are held as int64, one row an element; everything else has its own type."""
-    return values.dtype == np.int64 and values.ndim == 2
-
-
-def c_number(value: int | float) -> str:
-    """Exact C literal."""
-    if isinstance(value, float):
-        return f"{value.hex()}f"
-    return "(-2147483647 - 1)" if value == -(2**31) else str(value)
-
-
-def c_initializer(value: Init, names: Mapping[str, str]) -> str:
-    """One-line initializer; strings in it are formatted with `names`."""
-    if isinstance(value, str):
-        return value.format(**names)
-    if isinstance(value, int):
-        return c_number(value)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f".{key} = {c_initializer(item, names)}" for key, item in value.items()) + "}"
-    return "{" + ", ".join(c_initializer(item, names) for item in value) + "}"
-
 
 # --- pieces of the generated file ---------------------------------------------------------------------------
 
@@ -118,26 +49,37 @@ class _StepText:
     arrays: list[_ArrayText]
     structs: list[_StructText]
     calls: list[str]
-    output: str
-    output_bytes: int
+    observe: list[str]
 
 
 class Emitter:
-    """Writes the files of one model."""
+    """Writes the files of one model.
 
-    def __init__(self, graph: Graph, schedule: Schedule, prefix: str, target: Target) -> None:
+    `swapped` are the tensors whose spatial axes are exchanged in `graph`.
+    """
+
+    def __init__(
+        self, graph: Graph, schedule: Schedule, prefix: str, target: Target, swapped: frozenset[int] = frozenset()
+    ) -> None:
         self.graph = graph
         self.schedule = schedule
         self.prefix = check_prefix(prefix)
         self.target = target
+        self.swapped = swapped
 
     @property
     def state_bytes(self) -> int:
-        """Size of the generated state structure: row pointers, then the arena."""
+        """Size of the generated state structure: row pointers, slice counters, then the arena."""
         rows = self.schedule.window_rows * self.target.pointer_bytes
+        counters = -(-2 * self.counters // 4) * 4
         arena = max(self.schedule.plan.bytes, 4)
         unit = self.target.pointer_bytes if rows else 4
-        return -(-(rows + arena) // unit) * unit
+        return -(-(rows + counters + arena) // unit) * unit
+
+    @property
+    def counters(self) -> int:
+        """16-bit slice counters: the input's and one per stage."""
+        return 0 if self.schedule.stream is None else 1 + len(self.schedule.stream.stages)
 
     def place(self, tensor: int) -> str:
         """C expression of a tensor's address."""
@@ -152,7 +94,7 @@ class Emitter:
 
     def steps(self) -> list[_StepText]:
         """Every step as text."""
-        return [self._step(step) for step in self.schedule.steps]
+        return [self._step(step, self._names(step)) for step in self.schedule.steps if step.stage is None]
 
     def constants(self) -> list[_ArrayText]:
         """Constant tensors that kernels read as ordinary inputs."""
@@ -172,18 +114,24 @@ class Emitter:
         return _ArrayText(
             name,
             array.ctype,
-            len(array.values) if _is_struct(array.values) else int(array.values.size),
+            len(array.values) if is_struct(array.values) else int(array.values.size),
             c_array(array.values),
         )
 
-    def _step(self, step: Step) -> _StepText:
-        base = f"{self.prefix}_l{step.index}"
-        names = {array.name: f"{base}_{array.name}" for array in step.lowered.arrays}
-        names["rows"] = "s->rows"
+    def base(self, step: Step) -> str:
+        """Start of the names of a layer's constants."""
+        return f"{self.prefix}_l{step.index}"
+
+    def _names(self, step: Step) -> dict[str, str]:
+        names = {"rows": "s->rows"}
         for position, index in enumerate(step.node.inputs):
             if index is not None and index in self.schedule.places:
                 names[f"in{position}"] = self.place(index)
-        names |= {f"out{position}": self.place(index) for position, index in enumerate(step.node.outputs)}
+        return names | {f"out{position}": self.place(index) for position, index in enumerate(step.node.outputs)}
+
+    def _step(self, step: Step, places: Mapping[str, str]) -> _StepText:
+        base = self.base(step)
+        names = {array.name: f"{base}_{array.name}" for array in step.lowered.arrays} | dict(places)
         structs: list[_StructText] = []
         calls = []
         for number, call in enumerate(step.lowered.calls):
@@ -191,11 +139,29 @@ class Emitter:
             if call.struct:
                 structs.append(_struct(call, name, names))
             calls.append(_call(call, {**names, "params": f"&{name}"}))
-        output = self.graph.output(step.node)
         arrays = [self._array(array, names[array.name]) for array in step.lowered.arrays]
-        return _StepText(
-            step.index, self._comment(step), arrays, structs, calls, self.place(output.index), output.bytes
-        )
+        observe = [] if step.stage else self._observe(step)
+        return _StepText(step.index, self._comment(step), arrays, structs, calls, observe)
+
+    def _observe(self, step: Step) -> list[str]:
+        """Show the whole output, slice by slice where its axes are exchanged."""
+        output = self.graph.output(step.node)
+        at = self.place(output.index)
+        if output.index not in self.swapped:
+            return [f"OBSERVE({step.index}, {at}, 0, 1, {output.bytes}, 0);"]
+        size = slice_bytes(output)
+        slices = range(output.shape[1])
+        return [self.observe_slice(step, f"{at} + {y * size}", str(y)) for y in slices]
+
+    def observe_slice(self, step: Step, at: str, y: str) -> str:
+        """Show one slice, in parts that are contiguous in the tensor as the model has it."""
+        output = self.graph.output(step.node)
+        size = slice_bytes(output)
+        if output.index not in self.swapped:
+            return f"OBSERVE({step.index}, {at}, {y} * {size}, 1, {size}, 0);"
+        features = output.bytes // (output.shape[1] * output.shape[2])
+        runs, stride = output.shape[2], output.shape[1] * features
+        return f"OBSERVE({step.index}, {at}, {y} * {features}, {runs}, {features}, {stride});"
 
     def _comment(self, step: Step) -> str:
         node, graph = step.node, self.graph
@@ -206,7 +172,7 @@ class Emitter:
         text = f"layer {step.index}: {node.op} {shapes} -> {list(target.shape)}" + (
             f", {attributes}" if attributes else ""
         )
-        return f"{text}, '{_comment_safe(target.name)}'"
+        return f"{text}, '{comment_safe(target.name)}'"
 
 
 def _struct(call: Call, name: str, names: Mapping[str, str]) -> _StructText:
@@ -218,40 +184,138 @@ def _call(call: Call, names: Mapping[str, str]) -> str:
     return f"{call.function}({', '.join(argument.format(**names) for argument in call.arguments)});"
 
 
-def _comment_safe(text: str) -> str:
-    """Layer names come from strangers: nothing in them may end the comment."""
-    return re.sub(r"[^A-Za-z0-9_.:;/ \-\[\]]", "_", text).replace("*/", "*_").replace("/*", "_*")[:80]
+# --- the stream ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _StageText:
+    """One layer of the stream: when it may fire and what it does for output slice `y`."""
+
+    step: _StepText
+    counter: int
+    condition: str
+    setup: list[str]
+    provides: int
+    later: int
+    finish: list[str]
+    observe: str
+
+
+@dataclass(frozen=True)
+class _StreamText:
+    """The stream as the template shows it: the input ring, stages, and the layout of a pushed slice."""
+
+    stages: list[_StageText]
+    length: int
+    ring: str
+    channels: int
+    features: int
+    slice_stride: int
+    channel_stride: int
+    window_rows: int
+    fresh_input: int
+    fresh_all: int
+
+
+def stream_text(emitter: Emitter, stream: Stream) -> _StreamText:
+    """Text of every stage."""
+    tensors = list(stream.depths)
+    masks = {tensor: 1 << number if len(tensors) <= _MASK_BITS else 1 for number, tensor in enumerate(tensors)}
+    stages = [_stage_text(emitter, stream, step, masks) for step in emitter.schedule.steps if step.stage]
+    source = emitter.graph.tensors[stream.input]
+    features = source.shape[3]
+    exchanged = stream.input in emitter.swapped
+    return _StreamText(
+        stages=stages,
+        length=stream.length,
+        ring=_ring(emitter, stream, stream.input, "t"),
+        channels=source.shape[2],
+        features=features,
+        slice_stride=features if exchanged else features * source.shape[2],
+        channel_stride=features * stream.length if exchanged else features,
+        window_rows=max((stage.lowered.window_rows for stage in stream.stages), default=0),
+        fresh_input=masks[stream.input],
+        fresh_all=sum(set(masks.values())),
+    )
+
+
+#: Streamed tensors whose news fit one word; beyond, every layer is tried at every push.
+_MASK_BITS = 31
+
+
+def _ring(emitter: Emitter, stream: Stream, tensor: int, y: str) -> str:
+    """C expression of the place of slice `y`."""
+    start, size = emitter.place(tensor), slice_bytes(emitter.graph.tensors[tensor])
+    depth = stream.depths[tensor]
+    if depth == 1:
+        return start
+    slot = y if depth >= emitter.graph.tensors[tensor].shape[1] else f"{y} % {depth}u"
+    return f"{start} + (size_t)({slot}) * {size}"
+
+
+def _stage_text(emitter: Emitter, stream: Stream, step: Step, masks: Mapping[int, int]) -> _StageText:
+    stage = step.stage
+    assert stage is not None
+    counters = {s.output: s.index + 1 for s in stream.stages} | {stream.input: 0}
+    params = emitter.base(step)
+    windowed = stage.lowered.window_rows > 0
+    arrived = [f"s->done[{counters[t]}]" for t in stage.sources]
+    ready = [
+        f"tn_stream_ready(&{params}.rows, s->done[{step.index + 1}], {count})"
+        if windowed
+        else f"s->done[{step.index + 1}] < {count}"
+        for count in arrived
+    ]
+    news = 0
+    for tensor in stage.sources:
+        news |= masks[tensor]
+    later = 0
+    for other in stream.stages[step.index + 1 :]:
+        for tensor in other.sources:
+            later |= masks[tensor]
+    places = {}
+    for position, index in enumerate(step.node.inputs):
+        if index is not None and index in stream.depths:
+            places[f"in{position}"] = _ring(emitter, stream, index, "y")
+        elif index is not None:
+            places[f"in{position}"] = emitter.place(index)
+    places |= {"rows": "rows", "y": "y", "acc": _accumulator(emitter, step)}
+    setup = []
+    if windowed:
+        (source,) = stage.sources
+        size = slice_bytes(emitter.graph.tensors[source])
+        depth = stream.depths[source]
+        setup.append(f"tn_stream_rows(&{params}.rows, y, {emitter.place(source)}, {depth}u, {size}, rows);")
+    finish: list[str] = []
+    observe = ""
+    if stage.finish is not None:
+        names = {"params": f"&{params}", "acc": places["acc"], "out0": emitter.place(stage.output)}
+        finish = [*(_call(call, names) for call in stage.finish.calls), *emitter._observe(step)]
+    else:
+        places["out0"] = _ring(emitter, stream, stage.output, "y")
+        observe = emitter.observe_slice(step, places["out0"], "y")
+    return _StageText(
+        step=emitter._step(step, places),
+        counter=step.index + 1,
+        condition=" && ".join([f"(fresh & {news:#x}u) != 0", *ready]),
+        setup=setup,
+        provides=0 if stage.finish else masks[stage.output],
+        later=later,
+        finish=finish,
+        observe=observe,
+    )
+
+
+def _accumulator(emitter: Emitter, step: Step) -> str:
+    offsets = emitter.schedule.accumulators or {}
+    if step.stage is None or step.stage.finish is None:
+        return ""
+    offset = offsets[step.stage.output]
+    wide = step.stage.accumulator_bytes > emitter.graph.output(step.node).elements
+    return f"s->arena + {offset // 4}" if wide else f"arena + {offset}"
 
 
 # --- files --------------------------------------------------------------------------------------------------
-
-
-def kernel_files(stems: Iterable[str], target: Target) -> dict[str, str]:
-    """Kernel sources and every header they include, by file name."""
-    files: dict[str, str] = {}
-    pending = [f"{stem}.c" for stem in sorted(set(stems))]
-    while pending:
-        name = pending.pop()
-        if name in files:
-            continue
-        folders = [*target.tiers, "include"]
-        path = next(KERNELS / folder / name for folder in folders if (KERNELS / folder / name).is_file())
-        files[name] = path.read_text()
-        pending += [n for n in re.findall(r'#include "(tn_\w+\.h)"', files[name]) if n not in files]
-    return files
-
-
-def render(template: str, **values: Any) -> str:
-    """Fill one of the package's templates; a name that it lacks is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # the output is C
-    )
-    return environment.get_template(template).render(**values)
 
 
 def emit_files(
@@ -267,8 +331,8 @@ def emit_files(
     """Every file of the generated library, by path relative to its folder."""
     prefix = emitter.prefix
     schedule = emitter.schedule
-    steps = emitter.steps()
     stems = {kernel for step in schedule.steps for kernel in step.lowered.kernels}
+    headers = sorted({kernel_header(stem) for stem in stems} | ({"tn_stream.h"} if schedule.stream else set()))
     values: dict[str, Any] = {
         "p": prefix,
         "P": prefix.upper(),
@@ -281,9 +345,11 @@ def emit_files(
         "output_block": sum(aligned(t.bytes) for t in outputs),
         "ctypes": CTYPES,
         "layers": layers,
-        "steps": steps,
+        "steps": emitter.steps(),
+        "stream": None if schedule.stream is None else stream_text(emitter, schedule.stream),
+        "counters": emitter.counters,
         "constants": emitter.constants(),
-        "headers": sorted({_header(stem) for stem in stems}),
+        "headers": headers,
         "window_rows": schedule.window_rows,
         "arena_words": max(schedule.plan.bytes, 4) // 4,
         "state_bytes": emitter.state_bytes,
@@ -294,74 +360,28 @@ def emit_files(
     files = {
         f"src/{prefix}.h": render("model.h.j2", **values),
         f"src/{prefix}.c": render("model.c.j2", **values),
-        f"{prefix}.json": _manifest(prefix, emitter, model_hash, generator, inputs, outputs, layers),
-        "library.json": _library(),
+        f"{prefix}.json": manifest(
+            generator, prefix, emitter.target.name, model_hash, emitter.state_bytes, inputs, outputs, layers
+        ),
+        "library.json": library_json(),
     }
     if app:
         files["src/tn_app_model.h"] = render("app_model.h.j2", **values)
-    return files | {f"src/{name}": text for name, text in kernel_files(stems, emitter.target).items()}
-
-
-#: The generated run function, a call into the compiler's run-time library, and alignment.
-_OWN_STACK_BYTES = 128
-
-
-def stack_bound(stems: Iterable[str]) -> int:
-    """Stack in bytes that one inference needs at most, from the measured frames of the kernels it calls."""
-    measured: dict[str, int] = json.loads((KERNELS / "stack.json").read_text())["bytes"]
-    return _OWN_STACK_BYTES + max((measured[stem] for stem in stems), default=0)
-
-
-def _header(stem: str) -> str:
-    """The header that a kernel implements is the first one it includes."""
-    source = (KERNELS / "portable" / f"{stem}.c").read_text()
-    found = re.search(r'#include "(tn_\w+\.h)"', source)
-    assert found is not None, stem
-    return found.group(1)
-
-
-def _manifest(
-    prefix: str,
-    emitter: Emitter,
-    model_hash: str,
-    generator: str,
-    inputs: Sequence[TensorInfo],
-    outputs: Sequence[TensorInfo],
-    layers: Sequence[LayerInfo],
-) -> str:
-    content = {
-        "schema": MANIFEST_SCHEMA,
-        "generator": generator,
-        "prefix": prefix,
-        "target": emitter.target.name,
-        "model_hash": model_hash,
-        "state_bytes": emitter.state_bytes,
-        "inputs": [asdict(t) for t in inputs],
-        "outputs": [asdict(t) for t in outputs],
-        "layers": [asdict(layer) for layer in layers],
+    return files | {
+        f"src/{name}": text
+        for name, text in kernel_files([*(f"{stem}.c" for stem in stems), *headers], emitter.target).items()
     }
-    return json.dumps(content, indent=2) + "\n"
-
-
-def _library() -> str:
-    content = {
-        "name": "thumbnet-models",
-        "version": "1.0.0",
-        "description": "Neural networks compiled to C by thumbnet",
-        "frameworks": "*",
-        "platforms": "*",
-        "build": {"srcDir": "src", "includeDir": "src"},
-    }
-    return json.dumps(content, indent=2) + "\n"
 
 
 def layer_infos(graph: Graph, schedule: Schedule) -> tuple[LayerInfo, ...]:
-    """Describe every step."""
+    """Describe every step, with shapes as the model file has them: `graph` is the graph before axes were exchanged."""
     return tuple(_layer_info(graph, step) for step in schedule.steps)
 
 
 def _layer_info(graph: Graph, step: Step) -> LayerInfo:
-    output = graph.output(step.node)
+    output = graph.tensors.get(step.node.outputs[0])
+    if output is None:  # a layer of the compiler's own, that turns axes back
+        output = Tensor(-1, "axes turned back", (), "int8")
     return LayerInfo(
         index=step.index,
         node=step.node.index,

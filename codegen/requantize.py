@@ -66,21 +66,23 @@ def choose_scaling(
         Smallest and largest output code, from the fused activation.
     """
     steps = np.arange(limits[0] + 1, limits[1] + 1)
+    thresholds = _thresholds(multipliers, steps, low, high, zero_point)
     return [
-        _prove(multiplier, steps, _thresholds(multiplier, steps, int(lo), int(hi), zero_point), int(lo), int(hi))
-        or Scaling(multiplier.multiplier, PLAIN, multiplier.shift)
-        for multiplier, lo, hi in zip(multipliers, low, high, strict=True)
+        _prove(multiplier, steps, row, int(lo), int(hi)) or Scaling(multiplier.multiplier, PLAIN, multiplier.shift)
+        for multiplier, row, lo, hi in zip(multipliers, thresholds, low, high, strict=True)
     ]
 
 
-def _thresholds(multiplier: Multiplier, steps: _Int, low: int, high: int, zero_point: int) -> _Int:
-    """Smallest accumulator in [low, high + 1] whose result reaches each step, by bisection."""
-    below = np.full(steps.shape, low - 1, np.int64)
-    reaches = np.full(steps.shape, high + 1, np.int64)
+def _thresholds(multipliers: Sequence[Multiplier], steps: _Int, low: _Int, high: _Int, zero_point: int) -> _Int:
+    """Smallest accumulator in [low, high + 1] whose result reaches each step, by bisection; (channels, steps)."""
+    factor = np.array([m.multiplier for m in multipliers], np.int64)[:, None]
+    shift = np.array([m.shift for m in multipliers], np.int64)[:, None]
+    shape = (len(multipliers), len(steps))
+    below = np.broadcast_to(low[:, None] - 1, shape)
+    reaches = np.broadcast_to(high[:, None] + 1, shape)
     while np.any(reaches - below > 1):
         middle = (below + reaches) // 2
-        result = requantize(middle, *multiplier, zero_point).astype(np.int64)
-        hit = result >= steps
+        hit = requantize(middle, factor, shift, zero_point) >= steps
         reaches = np.where(hit, middle, reaches)
         below = np.where(hit, below, middle)
     return reaches
@@ -105,11 +107,11 @@ def _offset(factor: int, steps: _Int, thresholds: _Int, first: int, last: int) -
     # A step bounds B from below if some accumulator here reaches it, from above if some accumulator does not.
     reached = np.maximum(thresholds, first)
     missed = np.minimum(thresholds - 1, last)
-    lower = [int(k) * 2**32 - int(t) * factor for k, t in zip(steps, reached, strict=True) if t <= last]
-    upper = [int(k) * 2**32 - int(t) * factor - 1 for k, t in zip(steps, missed, strict=True) if t >= first]
-    if not lower and not upper:
-        lower = [0]
-    bottom = max(lower) if lower else min(upper) - OFFSET_UNIT
-    top = min(upper) if upper else bottom + OFFSET_UNIT
+    lower = ((steps << 32) - reached * factor)[reached <= last]
+    upper = ((steps << 32) - missed * factor - 1)[missed >= first]
+    if not lower.size and not upper.size:
+        return 0
+    bottom = int(lower.max()) if lower.size else int(upper.min()) - OFFSET_UNIT
+    top = int(upper.min()) if upper.size else bottom + OFFSET_UNIT
     unit = -(-bottom // OFFSET_UNIT)
     return unit if unit * OFFSET_UNIT <= top and abs(unit) < 2**31 else None

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .driver import GENERATOR
-from .emit import c_array, check_prefix, render
 from .errors import UnsupportedError
 from .ir import Graph
+from .library import render
+from .literals import c_array, check_prefix
 from .memory import Block, plan_memory
 from .model import describe
 from .tflite import read_graph

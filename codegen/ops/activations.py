@@ -17,6 +17,7 @@ from .base import (
     Lowered,
     Operator,
     int8_tensors,
+    slice_by_slice,
 )
 
 _Codes = npt.NDArray[np.int8]
@@ -35,7 +36,7 @@ def _operator(
             overlays=((0, 0),),
         )
 
-    return Operator(name, (int8_tensors(1), PER_TENSOR, *extra), lower, summary=summary)
+    return Operator(name, (int8_tensors(1), PER_TENSOR, *extra), lower, stream=slice_by_slice(lower), summary=summary)
 
 
 def _output_is(scale: float, zero_point: int) -> Constraint:

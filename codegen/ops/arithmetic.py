@@ -14,7 +14,18 @@ from ..quantized_math import (
     squared_difference_multipliers,
     sub_multipliers,
 )
-from .base import CLAMPS, SMALL_DIMENSIONS, Call, Constraint, Init, Lowered, Operator, int8_tensors, output_limits
+from .base import (
+    CLAMPS,
+    SMALL_DIMENSIONS,
+    Call,
+    Constraint,
+    Init,
+    Lowered,
+    Operator,
+    int8_tensors,
+    output_limits,
+    slice_by_slice,
+)
 
 _MAX_RANK = 4
 
@@ -138,18 +149,27 @@ ADD = Operator(
     "ADD",
     (*_CONSTRAINTS, CLAMPS, _output_scale(add_multipliers)),
     _lower_add("add", add_multipliers),
+    stream=slice_by_slice(_lower_add("add", add_multipliers)),
     summary="element-wise sum, broadcasting",
 )
 SUB = Operator(
     "SUB",
     (*_CONSTRAINTS, CLAMPS, _output_scale(sub_multipliers)),
     _lower_add("sub", sub_multipliers),
+    stream=slice_by_slice(_lower_add("sub", sub_multipliers)),
     summary="element-wise difference, broadcasting",
 )
-MUL = Operator("MUL", (*_CONSTRAINTS, CLAMPS), _lower_mul, summary="element-wise product, broadcasting")
+MUL = Operator(
+    "MUL",
+    (*_CONSTRAINTS, CLAMPS),
+    _lower_mul,
+    stream=slice_by_slice(_lower_mul),
+    summary="element-wise product, broadcasting",
+)
 SQUARED_DIFFERENCE = Operator(
     "SQUARED_DIFFERENCE",
     _CONSTRAINTS,
     _lower_add("squared_difference", squared_difference_multipliers),
+    stream=slice_by_slice(_lower_add("squared_difference", squared_difference_multipliers)),
     summary="square of the element-wise difference, broadcasting",
 )

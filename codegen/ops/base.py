@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy.typing as npt
@@ -77,6 +77,39 @@ class Lowered:
     alias: bool = False
 
 
+@dataclass(frozen=True)
+class Window:
+    """Slices of the input that one output slice needs: first = y * stride - pad, then `kernel` taps."""
+
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    pad: int = 0
+
+    def first(self, y: int) -> int:
+        """First slice under window `y`; may lie before the stream."""
+        return y * self.stride - self.pad
+
+    def last(self, y: int) -> int:
+        """Last slice under window `y`; may lie behind the stream."""
+        return self.first(y) + (self.kernel - 1) * self.dilation
+
+
+@dataclass(frozen=True)
+class StreamRule:
+    """How one layer runs inside a stream; see :class:`thumbnet.codegen.streaming.Stage` for the fields."""
+
+    window: Window
+    lowered: Lowered
+    finish: Lowered | None = None
+    accumulator_bytes: int = 0
+
+
+#: Gives the graph as one slice sees it, for a node.
+Slicer = Callable[[Node], Graph]
+Streamer = Callable[[Graph, Node, Slicer], StreamRule | None]
+
+
 def no_macs(graph: Graph, node: Node) -> int:
     """Multiply-accumulates of an operator that has none."""
     return 0
@@ -90,6 +123,8 @@ class Operator:
     constraints: tuple[Constraint, ...]
     lower: Callable[[Graph, Node], Lowered]
     macs: Callable[[Graph, Node], int] = no_macs
+    #: How the operator runs slice by slice; None where it needs its whole input.
+    stream: Streamer | None = None
     #: What the operator computes and from which specification, one line for the documentation.
     summary: str = ""
 
@@ -235,6 +270,34 @@ def output_limits(node: Node, tensor: Tensor) -> dict[str, Init]:
     """Initializer of a `tn_output_s8`."""
     low, high = activation_range(node.attrs.get("activation", "NONE"), tensor.q.scale, tensor.q.zero_point)
     return {"zero_point": tensor.q.zero_point, "min": low, "max": high}
+
+
+def row_window(lower: Callable[[Graph, Node], Lowered]) -> Streamer:
+    """Rule of operators whose kernel has a `_row` function beside the `_run` function."""
+
+    def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+        lowered = lower(graph, node)
+        (call,) = lowered.calls
+        rows = call.params["rows"]
+        assert isinstance(rows, Mapping)
+        kernel, stride, dilation, pad = (int(str(rows[key])) for key in ("kernel", "stride", "dilation", "pad"))
+        row = replace(call, function=call.function.replace("_run", "_row"), arguments=("{params}", "{rows}", "{out0}"))
+        return StreamRule(Window(kernel, stride, dilation, pad), replace(lowered, calls=(row,), overlays=()))
+
+    return rule
+
+
+def slice_by_slice(lower: Callable[[Graph, Node], Lowered]) -> Streamer:
+    """Rule of element-wise operators: one slice in, one slice out."""
+
+    def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+        inputs = [graph.tensors[i] for i in node.inputs if i is not None]
+        varying = [t for t in inputs if t.data is not None and len(t.shape) == 4 and t.shape[1] != 1]
+        if varying or len(graph.output(node).shape) != 4:
+            return None  # a constant that changes along the stream
+        return StreamRule(Window(), replace(lower(slicer(node), node), overlays=()))
+
+    return rule
 
 
 def window_overlay(attrs: Mapping[str, Any], rows: Mapping[str, Any], cols: Mapping[str, Any]) -> bool:

@@ -25,6 +25,7 @@ from .base import (
     int8_tensors,
     output_limits,
     rank,
+    row_window,
     windows_fit,
 )
 
@@ -178,5 +179,6 @@ OPERATOR = Operator(
     ),
     lower,
     macs,
-    "2-D convolution, per-tensor or per-channel weights",
+    row_window(lower),
+    summary="2-D convolution, per-tensor or per-channel weights",
 )

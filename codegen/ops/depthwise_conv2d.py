@@ -17,6 +17,7 @@ from .base import (
     int8_tensors,
     output_limits,
     rank,
+    row_window,
     windows_fit,
 )
 from .conv2d import (
@@ -97,5 +98,6 @@ OPERATOR = Operator(
     ),
     lower,
     macs,
-    "depthwise 2-D convolution, any depth multiplier",
+    row_window(lower),
+    summary="depthwise 2-D convolution, any depth multiplier",
 )

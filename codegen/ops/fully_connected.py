@@ -78,5 +78,5 @@ OPERATOR = Operator(
     ),
     lower,
     macs,
-    "dense layer, per-tensor or per-channel weights",
+    summary="dense layer, per-tensor or per-channel weights",
 )

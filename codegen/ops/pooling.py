@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..ir import Graph, Node
 from .base import (
@@ -14,10 +15,15 @@ from .base import (
     Init,
     Lowered,
     Operator,
+    Slicer,
+    Streamer,
+    StreamRule,
+    Window,
     axis,
     int8_tensors,
     output_limits,
     rank,
+    row_window,
     window_overlay,
     windows_fit,
 )
@@ -76,6 +82,24 @@ def _lower(kernel: str) -> Callable[[Graph, Node], Lowered]:
     return lower
 
 
+def _stream(kernel: str, item_bytes: int) -> Streamer:
+    """Slice by slice; a window over the whole stream accumulates instead of keeping it."""
+    lower = _lower(kernel)
+
+    def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+        source, target = graph.input(node, 0), graph.output(node)
+        windowed = row_window(lower)(graph, node, slicer)
+        if windowed is None or (windowed.window.kernel, windowed.window.pad) != (source.shape[1], 0):
+            return windowed
+        (call,) = lower(graph, node).calls
+        add = replace(call, function=f"tn_{kernel}_s8_add", arguments=("{params}", "{in0}", "{acc}", "{y}"))
+        finish = Call(f"tn_{kernel}_s8_finish", ("{params}", "{acc}", "{out0}"))
+        lowered = replace(windowed.lowered, calls=(add,), window_rows=0)
+        return StreamRule(Window(), lowered, Lowered(calls=(finish,)), item_bytes * target.elements)
+
+    return rule
+
+
 _CONSTRAINTS = (
     int8_tensors(1),
     PER_TENSOR,
@@ -89,7 +113,13 @@ _CONSTRAINTS = (
     windows_fit(_kernel_size),
 )
 
-MAX_POOL_2D = Operator("MAX_POOL_2D", _CONSTRAINTS, _lower("max_pool2d"), summary="maximum over a window")
+MAX_POOL_2D = Operator(
+    "MAX_POOL_2D", _CONSTRAINTS, _lower("max_pool2d"), stream=_stream("max_pool2d", 1), summary="maximum over a window"
+)
 AVERAGE_POOL_2D = Operator(
-    "AVERAGE_POOL_2D", _CONSTRAINTS, _lower("average_pool2d"), summary="mean over a window, half away from zero"
+    "AVERAGE_POOL_2D",
+    _CONSTRAINTS,
+    _lower("average_pool2d"),
+    stream=_stream("average_pool2d", 4),
+    summary="mean over a window, half away from zero",
 )

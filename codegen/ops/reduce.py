@@ -16,10 +16,14 @@ from .base import (
     Init,
     Lowered,
     Operator,
+    Slicer,
+    StreamRule,
+    Window,
     constant_input,
     int8_tensors,
     output_limits,
     same_quantization,
+    slice_by_slice,
 )
 
 _MAX_GROUPS = 3
@@ -77,6 +81,18 @@ def _lower(kernel: str, with_mean: bool) -> Callable[[Graph, Node], Lowered]:
     return lower
 
 
+def _stream_mean(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+    """A mean along the stream adds up; one that leaves the stream alone runs slice by slice."""
+    if 1 not in resolve_axes(_axes(graph, node), len(graph.input(node, 0).shape)):
+        return slice_by_slice(_lower("mean", True))(graph, node, slicer)
+    (whole,) = _lower("mean", True)(graph, node).calls
+    params = {**whole.params, **_loops(slicer(node), node)}
+    add = Call("tn_mean_s8_add", ("{params}", "{in0}", "{acc}", "{y}"), whole.struct, params)
+    finish = Call("tn_mean_s8_finish", ("{params}", "{acc}", "{out0}"))
+    lowered = Lowered(kernels=("tn_mean_s8",), calls=(add,))
+    return StreamRule(Window(), lowered, Lowered(calls=(finish,)), 4 * graph.output(node).elements)
+
+
 def _loops(graph: Graph, node: Node) -> dict[str, Init]:
     fields: dict[str, Init] = {}
     for prefix, group in zip(("", "reduced_"), _groups(graph, node), strict=True):
@@ -106,7 +122,7 @@ _CONSTRAINTS = (
     Constraint(f"fewer than {_SUM_LIMIT} elements are reduced to one", _few_elements),
 )
 
-MEAN = Operator("MEAN", _CONSTRAINTS, _lower("mean", True), summary="mean over axes")
+MEAN = Operator("MEAN", _CONSTRAINTS, _lower("mean", True), stream=_stream_mean, summary="mean over axes")
 REDUCE_MAX = Operator(
     "REDUCE_MAX",
     (*_CONSTRAINTS, same_quantization()),

@@ -22,8 +22,18 @@ void app_profile(tn_device_run *run); /* ticks, stack; with TN_OBSERVE the ticks
 
 #ifdef TN_OBSERVE
 
-/* Sees a layer's output. `ticks`: from the end of the layer before to the end of this one, observers left out. */
-typedef void (*app_observer)(size_t layer, const uint8_t *data, size_t bytes, uint64_t ticks);
+/* Part of a layer's output: `runs` runs of `run` bytes, back to back at `data`, that lie `stride` bytes apart in the
+ * tensor, the first of them at byte `first`. */
+typedef struct {
+    const uint8_t *data;
+    size_t first;
+    size_t runs;
+    size_t run;
+    size_t stride;
+} app_part;
+
+/* Sees a part of a layer's output. `ticks`: since the last part of any layer, observers left out. */
+typedef void (*app_observer)(size_t layer, const app_part *part, uint64_t ticks);
 
 /* Run the model under observation; returns its code and the ticks of the model alone. */
 int app_run_observed(app_observer observer, uint64_t *ticks);
@@ -40,8 +50,8 @@ typedef union {
 app_layer_records app_clear_layers(void);
 size_t app_layer_count(void);
 
-/* Called by the generated code after every layer. */
-void tn_observe(int layer, const void *data, size_t bytes);
+/* Called by the generated code whenever a layer has written a part of its output; see app_part. */
+void tn_observe(int layer, const void *data, size_t first, size_t runs, size_t run, size_t stride);
 
 #endif
 

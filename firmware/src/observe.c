@@ -17,13 +17,14 @@ static union {
     uint64_t ticks[TN_MODEL_LAYERS];
 } layers;
 
-void tn_observe(int layer, const void *data, size_t bytes)
+void tn_observe(int layer, const void *data, size_t first, size_t runs, size_t run, size_t stride)
 {
     if (current == NULL || layer < 0 || layer >= TN_MODEL_LAYERS) {
         return;
     }
     const uint64_t arrived_at = hal_ticks();
-    current((size_t)layer, (const uint8_t *)data, bytes, arrived_at - resumed_at);
+    const app_part part = {data, first, runs, run, stride};
+    current((size_t)layer, &part, arrived_at - resumed_at);
     const uint64_t now = hal_ticks();
     set_aside += now - arrived_at;
     resumed_at = now;
@@ -45,7 +46,7 @@ void app_observe_nothing(app_observer observer)
 {
     current = observer;
     resumed_at = hal_ticks();
-    tn_observe(0, NULL, 0);
+    tn_observe(0, NULL, 0, 0, 0, 0);
     current = NULL;
 }
 

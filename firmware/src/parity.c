@@ -9,10 +9,12 @@
 static uint32_t *checksums;
 static uint64_t spoke_at;
 
-static void observe(size_t layer, const uint8_t *data, size_t bytes, uint64_t ticks)
+static void observe(size_t layer, const app_part *part, uint64_t ticks)
 {
     (void)ticks;
-    checksums[layer] += tn_checksum(data, bytes, 0);
+    for (size_t i = 0; i < part->runs; i++) {
+        checksums[layer] += tn_checksum(part->data + i * part->run, part->run, (uint32_t)(part->first + i * part->stride));
+    }
     const uint64_t now = hal_ticks();
     if (now - spoke_at > hal_ticks_hz()) {
         spoke_at = now;

@@ -7,10 +7,9 @@
 
 static uint64_t *layer_ticks;
 
-static void observe(size_t layer, const uint8_t *data, size_t bytes, uint64_t ticks)
+static void observe(size_t layer, const app_part *part, uint64_t ticks)
 {
-    (void)data;
-    (void)bytes;
+    (void)part;
     layer_ticks[layer] += ticks;
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from thumbnet.codegen.emit import KERNELS, stack_bound
+from thumbnet.codegen.library import KERNELS, stack_bound
 
 CORES = json.loads((KERNELS.parent / "platform" / "cores.json").read_text())
 RECORDED = json.loads((KERNELS / "stack.json").read_text())["bytes"]

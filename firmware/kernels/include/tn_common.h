@@ -23,6 +23,7 @@ extern "C" {
 /* Results of the generated functions. */
 #define TN_OK 0
 #define TN_ERROR_ARGUMENT (-1) /* a pointer is null */
+#define TN_ERROR_STATE (-2)    /* slices of the stream are missing */
 
 /* Constants of one output channel of a convolution. See tn_scale_s8. */
 typedef struct {

@@ -25,6 +25,13 @@ void tn_average_pool2d_s8_row(const tn_pool2d_s8 *p, const int8_t *const *rows, 
 void tn_max_pool2d_s8_run(const tn_pool2d_s8 *p, const int8_t **rows, const int8_t *in, int8_t *out);
 void tn_average_pool2d_s8_run(const tn_pool2d_s8 *p, const int8_t **rows, const int8_t *in, int8_t *out);
 
+/* Pooling over all rows of a stream (rows.out is 1, rows.pad is 0): add row `y`, counted from 0, then finish.
+ * sums, best: cols.out * channels elements; set by row 0. */
+void tn_average_pool2d_s8_add(const tn_pool2d_s8 *p, const int8_t *row, int32_t *sums, unsigned y);
+void tn_average_pool2d_s8_finish(const tn_pool2d_s8 *p, const int32_t *sums, int8_t *out);
+void tn_max_pool2d_s8_add(const tn_pool2d_s8 *p, const int8_t *row, int8_t *best, unsigned y);
+void tn_max_pool2d_s8_finish(const tn_pool2d_s8 *p, const int8_t *best, int8_t *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,11 @@ typedef struct {
 void tn_mean_s8_run(const tn_reduce_s8 *p, const int8_t *in, int8_t *out);
 void tn_reduce_max_s8_run(const tn_reduce_s8 *p, const int8_t *in, int8_t *out);
 
+/* MEAN over a stream: add slice `y`, counted from 0, then finish. The loops are those of one slice, offset and
+ * multiplier those of the whole stream. sums: one element per output; set by slice 0. */
+void tn_mean_s8_add(const tn_reduce_s8 *p, const int8_t *slice, int32_t *sums, unsigned y);
+void tn_mean_s8_finish(const tn_reduce_s8 *p, const int32_t *sums, int8_t *out);
+
 #ifdef __cplusplus
 }
 #endif

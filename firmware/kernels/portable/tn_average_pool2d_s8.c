@@ -1,5 +1,12 @@
 #include "tn_pool2d_s8.h"
 
+/* Half away from zero, clamped. */
+static int8_t mean(const tn_pool2d_s8 *p, int32_t sum, int32_t count)
+{
+    const int32_t rounded = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+    return (int8_t)tn_clamp(rounded, p->min, p->max);
+}
+
 TN_HOT void tn_average_pool2d_s8_row(const tn_pool2d_s8 *p, const int8_t *const *rows, int8_t *out)
 {
     int32_t height = 0;
@@ -22,9 +29,7 @@ TN_HOT void tn_average_pool2d_s8_row(const tn_pool2d_s8 *p, const int8_t *const 
                     sum += *in;
                 }
             }
-            /* Half away from zero. */
-            const int32_t mean = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
-            *out++ = (int8_t)tn_clamp(mean, p->min, p->max);
+            *out++ = mean(p, sum, count);
         }
     }
 }
@@ -34,5 +39,34 @@ TN_HOT void tn_average_pool2d_s8_run(const tn_pool2d_s8 *p, const int8_t **rows,
     for (int y = 0; y < p->rows.out; ++y, out += (size_t)p->cols.out * p->channels) {
         tn_window_rows(&p->rows, in, (size_t)p->cols.in * p->channels, y, rows);
         tn_average_pool2d_s8_row(p, rows, out);
+    }
+}
+
+TN_HOT void tn_average_pool2d_s8_add(const tn_pool2d_s8 *p, const int8_t *row, int32_t *sums, unsigned y)
+{
+    int left = -(int)p->cols.pad;
+    for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride) {
+        const int first = left < 0 ? 0 : left;
+        const int end = left + p->cols.kernel < p->cols.in ? left + p->cols.kernel : p->cols.in;
+        for (int channel = 0; channel < p->channels; ++channel, ++sums) {
+            int32_t sum = y == 0 ? 0 : *sums;
+            const int8_t *in = row + (size_t)first * p->channels + (size_t)channel;
+            for (int col = first; col < end; ++col, in += p->channels) {
+                sum += *in;
+            }
+            *sums = sum;
+        }
+    }
+}
+
+TN_HOT void tn_average_pool2d_s8_finish(const tn_pool2d_s8 *p, const int32_t *sums, int8_t *out)
+{
+    int left = -(int)p->cols.pad;
+    for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride) {
+        const int first = left < 0 ? 0 : left;
+        const int end = left + p->cols.kernel < p->cols.in ? left + p->cols.kernel : p->cols.in;
+        for (int channel = 0; channel < p->channels; ++channel) {
+            *out++ = mean(p, *sums++, p->rows.kernel * (end - first));
+        }
     }
 }

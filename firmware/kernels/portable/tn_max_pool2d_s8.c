@@ -10,6 +10,13 @@ static inline void take_larger(const int8_t *x, int8_t *out, int count)
     }
 }
 
+static inline void copy(const int8_t *x, int8_t *out, int count)
+{
+    for (int i = 0; i < count; ++i) {
+        out[i] = x[i];
+    }
+}
+
 /* The first tap is copied and the others compared with it, in the order of their addresses: an output that lies over
  * the input from its start only ever overwrites taps that are done. */
 static inline void pixel(const tn_pool2d_s8 *p, const int8_t *const *rows, int first, int end, int8_t *out)
@@ -25,9 +32,7 @@ static inline void pixel(const tn_pool2d_s8 *p, const int8_t *const *rows, int f
             if (started) {
                 take_larger(x, out, channels);
             } else {
-                for (int i = 0; i < channels; ++i) {
-                    out[i] = x[i];
-                }
+                copy(x, out, channels);
                 started = 1;
             }
         }
@@ -53,5 +58,28 @@ TN_HOT void tn_max_pool2d_s8_run(const tn_pool2d_s8 *p, const int8_t **rows, con
     for (int y = 0; y < p->rows.out; ++y, out += (size_t)p->cols.out * p->channels) {
         tn_window_rows(&p->rows, in, (size_t)p->cols.in * p->channels, y, rows);
         tn_max_pool2d_s8_row(p, rows, out);
+    }
+}
+
+TN_HOT void tn_max_pool2d_s8_add(const tn_pool2d_s8 *p, const int8_t *row, int8_t *best, unsigned y)
+{
+    int left = -(int)p->cols.pad;
+    for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride, best += p->channels) {
+        const int first = left < 0 ? 0 : left;
+        const int end = left + p->cols.kernel < p->cols.in ? left + p->cols.kernel : p->cols.in;
+        for (int col = first; col < end; ++col) {
+            if (y == 0 && col == first) {
+                copy(row + col * p->channels, best, p->channels);
+            } else {
+                take_larger(row + col * p->channels, best, p->channels);
+            }
+        }
+    }
+}
+
+TN_HOT void tn_max_pool2d_s8_finish(const tn_pool2d_s8 *p, const int8_t *best, int8_t *out)
+{
+    for (int i = 0; i < p->cols.out * p->channels; ++i) {
+        out[i] = (int8_t)tn_clamp(best[i], p->min, p->max);
     }
 }

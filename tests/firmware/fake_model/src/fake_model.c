@@ -3,9 +3,10 @@
 #include <string.h>
 
 #ifdef TN_OBSERVE
-void tn_observe(int layer, const void *data, size_t bytes);
+void tn_observe(int layer, const void *data, size_t first, size_t runs, size_t run, size_t stride);
+#define observe_all(layer, data, bytes) tn_observe((layer), (data), 0, 1, (bytes), 0)
 #else
-#define tn_observe(layer, data, bytes) ((void)0)
+#define observe_all(layer, data, bytes) ((void)0)
 #endif
 
 void tn_model_reset(tn_model_state *s)
@@ -26,14 +27,14 @@ int tn_model_run(tn_model_state *s, const int8_t *in, int8_t *out)
     for (int i = 0; i < FAKE_INPUT_BYTES; i++) {
         s->work[i] = (int8_t)(uint8_t)((uint8_t)in[i] + 1u);
     }
-    tn_observe(0, s->work, FAKE_INPUT_BYTES);
+    observe_all(0, s->work, FAKE_INPUT_BYTES);
     for (int i = 0; i < FAKE_INPUT_BYTES; i++) {
         s->work[i] = (int8_t)(s->work[i] ^ 0x55);
     }
-    tn_observe(1, s->work, FAKE_INPUT_BYTES);
+    observe_all(1, s->work, FAKE_INPUT_BYTES);
     for (int i = 0; i < TN_MODEL_OUTPUT_BYTES; i++) {
         out[i] = s->work[i * FAKE_STEP];
     }
-    tn_observe(2, out, TN_MODEL_OUTPUT_BYTES);
+    observe_all(2, out, TN_MODEL_OUTPUT_BYTES);
     return 0;
 }

@@ -1,0 +1,100 @@
+"""The generated folder: templates, the kernels that go along, manifest and library description."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .model import LayerInfo, TensorInfo
+from .targets import Target
+
+KERNELS = Path(__file__).resolve().parent.parent / "firmware" / "kernels"
+MANIFEST_SCHEMA = 1
+#: The generated functions themselves, a call into the compiler's run-time library, and alignment.
+_OWN_STACK_BYTES = 128
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill one of the package's templates; a name that it lacks is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # the output is C
+    )
+    return environment.get_template(template).render(**values)
+
+
+def kernel_files(names: Iterable[str], target: Target) -> dict[str, str]:
+    """Kernel sources or headers, and every header they include, by file name."""
+    files: dict[str, str] = {}
+    pending = sorted(set(names))
+    while pending:
+        name = pending.pop()
+        if name in files:
+            continue
+        folders = [*target.tiers, "include"]
+        path = next(KERNELS / folder / name for folder in folders if (KERNELS / folder / name).is_file())
+        files[name] = path.read_text()
+        pending += [n for n in re.findall(r'#include "(tn_\w+\.h)"', files[name]) if n not in files]
+    return files
+
+
+def kernel_header(stem: str) -> str:
+    """The header that a kernel implements is the first one it includes."""
+    source = (KERNELS / "portable" / f"{stem}.c").read_text()
+    found = re.search(r'#include "(tn_\w+\.h)"', source)
+    assert found is not None, stem
+    return found.group(1)
+
+
+def stack_bound(stems: Iterable[str]) -> int:
+    """Stack in bytes that one call needs at most, from the measured frames of the kernels it calls."""
+    measured: dict[str, int] = json.loads((KERNELS / "stack.json").read_text())["bytes"]
+    return _OWN_STACK_BYTES + max((measured[stem] for stem in stems), default=0)
+
+
+def manifest(
+    generator: str,
+    prefix: str,
+    target: str,
+    model_hash: str,
+    state_bytes: int,
+    inputs: Sequence[TensorInfo],
+    outputs: Sequence[TensorInfo],
+    layers: Sequence[LayerInfo],
+) -> str:
+    """Describe a generated model for tools, as JSON."""
+    content = {
+        "schema": MANIFEST_SCHEMA,
+        "generator": generator,
+        "prefix": prefix,
+        "target": target,
+        "model_hash": model_hash,
+        "state_bytes": state_bytes,
+        "inputs": [asdict(t) for t in inputs],
+        "outputs": [asdict(t) for t in outputs],
+        "layers": [asdict(layer) for layer in layers],
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def library_json() -> str:
+    """Make the folder a PlatformIO and Arduino library."""
+    content = {
+        "name": "thumbnet-models",
+        "version": "1.0.0",
+        "description": "Neural networks compiled to C by thumbnet",
+        "frameworks": "*",
+        "platforms": "*",
+        "build": {"srcDir": "src", "includeDir": "src"},
+    }
+    return json.dumps(content, indent=2) + "\n"

@@ -1,0 +1,155 @@
+"""Swap height and width, so that streaming always runs along the first spatial axis.
+
+A 1-D network in image form, (1, channels, time, features), arrives one time step at a time. Seen with its spatial
+axes exchanged it is an image that arrives row by row, like any other; the operators exchange their parameters and
+their weights. Layers that cannot be exchanged get their input turned back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ..ir import Graph, Node, Tensor, verify
+
+_ATTRIBUTE_PAIRS = (("stride_h", "stride_w"), ("dilation_h", "dilation_w"), ("filter_h", "filter_w"))
+_WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+_WINDOWS = _WEIGHTED | {"MAX_POOL_2D", "AVERAGE_POOL_2D"}
+_REDUCTIONS = frozenset({"MEAN", "REDUCE_MAX"})
+_BINARY = frozenset({"ADD", "SUB", "MUL", "SQUARED_DIFFERENCE"})
+_UNARY = frozenset({"LOGISTIC", "TANH", "RELU", "RELU6", "LEAKY_RELU", "RSQRT", "QUANTIZE"})
+_SWAP = (0, 2, 1, 3)
+
+
+def swap_axes(graph: Graph) -> tuple[Graph, frozenset[int]]:
+    """Exchange the axes of every four-dimensional input, and of all layers after it as far as they go.
+
+    Returns
+    -------
+    Graph
+        The exchanged graph.
+    frozenset of int
+        The tensors that it holds with their axes exchanged.
+    """
+    swapper = _Swapper(graph)
+    return swapper.run(), frozenset(swapper.swapped)
+
+
+class _Swapper:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.tensors = dict(graph.tensors)
+        self.swapped: set[int] = set()
+        self.nodes: list[Node] = []
+        self.restored: dict[int, int] = {}
+
+    def run(self) -> Graph:
+        for index in self.graph.inputs:
+            if _exchangeable(self.graph.tensors[index]):
+                self._swap_tensor(index)
+        for node in self.graph.nodes:
+            self.nodes.append(self._exchanged(node) if self._can_exchange(node) else self._restoring(node))
+        outputs = tuple(self._restored(index) if index in self.swapped else index for index in self.graph.outputs)
+        return verify(Graph(self.tensors, tuple(self.nodes), self.graph.inputs, outputs))
+
+    def _swap_tensor(self, index: int) -> None:
+        tensor = self.graph.tensors[index]
+        data = None if tensor.data is None else np.ascontiguousarray(tensor.data.transpose(_SWAP))
+        self.tensors[index] = replace(tensor, shape=_permuted(tensor.shape), data=data)
+        self.swapped.add(index)
+
+    def _can_exchange(self, node: Node) -> bool:
+        if not any(i in self.swapped for i in node.inputs):
+            return False
+        if node.op in _REDUCTIONS:
+            return self._reduction_exchanges(node)
+        if node.op in _BINARY:
+            return all(self._operand_exchanges(i) for i in node.inputs)
+        if node.op == "CONCATENATION":
+            return node.attrs["axis"] in (3, -1) and all(i in self.swapped for i in node.inputs)
+        return node.op in _WINDOWS or node.op in _UNARY
+
+    def _operand_exchanges(self, index: int | None) -> bool:
+        """Swapped already, or a constant to swap along, or one that only has channels."""
+        if index is None or index in self.swapped:
+            return True
+        tensor = self.graph.tensors[index]
+        return tensor.data is not None and (_exchangeable(tensor) or len(tensor.shape) <= 1)
+
+    def _reduction_exchanges(self, node: Node) -> bool:
+        axes = self.graph.input(node, 1).data
+        if axes is None:
+            return False
+        spatial = {int(a) % 4 for a in axes.reshape(-1)} & {1, 2}
+        return bool(node.attrs["keep_dims"]) or len(spatial) == 2
+
+    def _exchanged(self, node: Node) -> Node:
+        inputs = list(node.inputs)
+        if node.op in _WEIGHTED:
+            inputs[1] = self._constant(self.graph.input(node, 1), np.transpose)
+        elif node.op in _REDUCTIONS:
+            inputs[1] = self._constant(self.graph.input(node, 1), _exchanged_axes)
+        elif node.op in _BINARY:
+            inputs = [self._exchanged_operand(index) for index in inputs]
+        for index in node.outputs:
+            if _exchangeable(self.graph.tensors[index]):
+                self._swap_tensor(index)
+        return replace(node, inputs=tuple(inputs), attrs=_exchanged_attributes(node.attrs))
+
+    def _exchanged_operand(self, index: int | None) -> int | None:
+        if index is None or index in self.swapped or not _exchangeable(self.graph.tensors[index]):
+            return index
+        return self._constant(self.graph.tensors[index], np.transpose)
+
+    def _constant(self, tensor: Tensor, change: Any) -> int:
+        """A changed copy: the constant may be shared with a layer that stays as it is."""
+        assert tensor.data is not None
+        data = np.ascontiguousarray(change(tensor.data, _SWAP) if change is np.transpose else change(tensor.data))
+        return self._add(replace(tensor, data=data, shape=data.shape))
+
+    def _add(self, tensor: Tensor) -> int:
+        index = max(self.tensors) + 1
+        self.tensors[index] = replace(tensor, index=index)
+        return index
+
+    def _restoring(self, node: Node) -> Node:
+        inputs = tuple(self._restored(i) if i is not None and i in self.swapped else i for i in node.inputs)
+        return replace(node, inputs=inputs)
+
+    def _restored(self, index: int) -> int:
+        """The tensor in its own layout, by a TRANSPOSE, or a RESHAPE where one of the axes has length 1."""
+        if index not in self.restored:
+            original, here = self.graph.tensors[index], self.tensors[index]
+            self.restored[index] = out = self._add(replace(original, data=None))
+            if min(here.shape[1:3]) == 1:
+                node = Node(-1, "RESHAPE", (index,), (out,))
+            else:
+                permutation = Tensor(0, "axes", (4,), "int32", None, np.array(_SWAP, np.int32))
+                node = Node(-1, "TRANSPOSE", (index, self._add(permutation)), (out,))
+            self.nodes.append(replace(node, index=max(n.index for n in (*self.nodes, *self.graph.nodes)) + 1))
+        return self.restored[index]
+
+
+def _exchangeable(tensor: Tensor) -> bool:
+    return len(tensor.shape) == 4 and tensor.shape[0] == 1
+
+
+def _permuted(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(shape[i] for i in _SWAP)
+
+
+def _exchanged_axes(axes: Any) -> Any:
+    exchange = {1: 2, 2: 1, -2: -3, -3: -2}
+    return np.array([exchange.get(int(a), int(a)) for a in axes.reshape(-1)], np.int32)
+
+
+def _exchanged_attributes(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    changed = dict(attrs)
+    for first, second in _ATTRIBUTE_PAIRS:
+        if first in attrs:
+            changed[first], changed[second] = attrs[second], attrs[first]
+    return MappingProxyType(changed)
