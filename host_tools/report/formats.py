@@ -47,6 +47,11 @@ def kilobytes(value: float | None) -> str:
     return " ".join(split_kilobytes(value)).strip()
 
 
+def compact(value: float) -> str:
+    """Size where there is little room."""
+    return f"{value / 1000:.1f} KB" if value >= 1000 else f"{value:,.0f} B"
+
+
 def number(value: float) -> str:
     """Number of unknown kind."""
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4g}"
@@ -66,6 +71,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "decibels": decibels,
     "mega": mega,
     "kilobytes": kilobytes,
+    "compact": compact,
     "number": number,
     "duration": duration,
 }

@@ -221,7 +221,8 @@ def _arena(report: Content) -> int | None:
 def _memory_map(board: Content) -> dict[str, Any]:
     result: dict[str, Any] = {"board": board["name"]}
     for memory in ("flash", "ram"):
-        weights = [charts.Weight(row["name"], row["kind"], row["bytes"]) for row in board["memory"][memory]]
+        rows = board["memory"][memory]
+        weights = [charts.Weight(row["name"].removeprefix("model_"), row["kind"], row["bytes"]) for row in rows]
         kinds: dict[str, int] = {}
         for weight in weights:
             kinds[weight.kind] = kinds.get(weight.kind, 0) + weight.bytes
@@ -239,25 +240,26 @@ def _layers(report: Content) -> tuple[str, list[dict[str, Any]]]:
         return "", []
     board = max(boards, key=lambda item: bool(item["profile"]["instructions"]))
     layers = board["profile"]["layers"]
-    total = sum(layer["instructions"] or 0 for layer in layers) or 1
+    counts = [layer["instructions"] or 0 for layer in layers]
+    total, longest = sum(counts) or 1, max(counts) or 1
     rows = []
     for layer in layers:
         count = layer["instructions"]
         rows.append({
             **layer,
             "name": _short(layer["name"]),
-            "shape": " × ".join(str(size) for size in layer["shape"]),
+            "shape": "×".join(str(size) for size in layer["shape"][1:] or layer["shape"]),
             "share": (count or 0) / total,
+            "length": (count or 0) / longest,
             "per_mac": count / layer["macs"] if count and layer["macs"] else None,
         })  # fmt: skip
     return board["name"], rows
 
 
 def _short(name: str) -> str:
-    """Last part of a tensor's name; converters join the names of everything they fused with ';'."""
-    parts = [part for part in name.split(";") if part]
-    path = (parts[0] if parts else name).split("/")
-    return "/".join(path[-2:]) if len(path) > 2 else "/".join(path)
+    """Layer's part of a tensor's name; converters join the names of everything they fused with ';'."""
+    path = next((part for part in name.split(";") if part), name).split("/")
+    return path[-2] if len(path) > 1 else path[0]
 
 
 def _layer_total(rows: Sequence[Content]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
     from ..text import new_table, open_console
 
     console = open_console()
-    quality = new_table(_title(report), "|>accuracy|>macro F1|>kappa")
+    quality = new_table("", "|>accuracy|>macro F1|>kappa")
     for title, cells in quality_rows(report):
         quality.add_row(title, *cells, style="bold" if title.startswith("int8") else "")
     boards = new_table("", "board|parity|>instructions|>per MAC|>flash|>RAM|>stack")
@@ -25,8 +25,8 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
     low, high = (formats.percent(limit) for limit in report["agreement"]["interval_95"])
     share = formats.percent(report["agreement"]["share"])
     quality.box = boards.box = box.SIMPLE_HEAD
-    boards.title = None
-    console.print()
+    quality.title = boards.title = None
+    console.print(f"\n[bold]{_title(report)}[/]", soft_wrap=True)
     console.print(quality)
     console.print(
         f"  int8 names the float network's stage in [bold]{share}[/] of the windows (95 %: {low} to {high})\n"
