@@ -14,7 +14,15 @@ from .errors import BoardError, DeviceError
 _TIMEOUT_S = 300
 
 
-def flash(board: Board, sources: Path, workdir: Path, *, port: str | None = None, protocol: str | None = None) -> str:
+def flash(
+    board: Board,
+    sources: Path,
+    workdir: Path,
+    *,
+    port: str | None = None,
+    protocol: str | None = None,
+    observe: bool = False,
+) -> str:
     """Build and upload the firmware of the generated model in `sources`.
 
     Parameters
@@ -29,6 +37,8 @@ def flash(board: Board, sources: Path, workdir: Path, *, port: str | None = None
         Serial port of the board, for protocols that need one.
     protocol
         One of the board's; default: its first.
+    observe
+        Let the firmware report every layer's output.
 
     Returns
     -------
@@ -51,7 +61,7 @@ def flash(board: Board, sources: Path, workdir: Path, *, port: str | None = None
     command = [sys.executable, "-m", "platformio", "run", "-d", str(firmware_dir()), "-e", board.name, "-t", "upload"]
     if port:
         command += ["--upload-port", port]
-    environment = _environment(sources, workdir, chosen)
+    environment = _environment(sources, workdir, chosen, observe)
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_S,
@@ -65,7 +75,7 @@ def flash(board: Board, sources: Path, workdir: Path, *, port: str | None = None
     return log
 
 
-def _environment(sources: Path, workdir: Path, protocol: str) -> dict[str, str]:
+def _environment(sources: Path, workdir: Path, protocol: str, observe: bool) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PLATFORMIO_")}
     environment["PLATFORMIO_CORE_DIR"] = os.environ.get("PLATFORMIO_CORE_DIR", str(cache_dir() / "platformio"))
     return environment | {
@@ -75,6 +85,7 @@ def _environment(sources: Path, workdir: Path, protocol: str) -> dict[str, str]:
         "PLATFORMIO_NO_ANSI": "true",
         "PLATFORMIO_UPLOAD_PROTOCOL": protocol,
         "THUMBNET_MODEL_DIR": str(sources),
+        "THUMBNET_BUILD_FLAGS": "-DTN_OBSERVE=1" if observe else "",
         "THUMBNET_TOOLS": os.environ.get("THUMBNET_TOOLS", "system"),
     }
 

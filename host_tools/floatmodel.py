@@ -38,9 +38,11 @@ def open_float_model(path: Path) -> FloatModel:
 
 
 def _open_tflite(path: Path) -> FloatModel:
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    interpreter: Any = Interpreter(model_path=str(path), num_threads=1)
+    # Without delegates: they announce themselves on standard error.
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter: Any = Interpreter(model_path=str(path), num_threads=1, experimental_op_resolver_type=kernels)
     interpreter.allocate_tensors()
     inputs, output = interpreter.get_input_details(), interpreter.get_output_details()[0]
     if any(np.dtype(tensor["dtype"]).kind != "f" for tensor in [*inputs, output]):

@@ -80,6 +80,7 @@ class ParityPlan:
     folder: Path
     sources: Path | None = None
     every_layer: bool = False
+    port: str | None = None
 
 
 def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult:
@@ -100,7 +101,7 @@ def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult
         When the model does not compile, the firmware does not build, or the device fails.
     """
     started = time.monotonic()
-    bench = Workbench(plan.model, board, plan.folder / board.name, plan.sources)
+    bench = Workbench(plan.model, board, plan.folder / board.name, plan.sources, plan.port)
     bench.elf(observe=plan.every_layer)
     advance = new_task(board.name, len(plan.expected.windows))
     outputs = bench.compiled.outputs
@@ -126,6 +127,8 @@ def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult
 
 
 def _bisect(bench: Workbench, plan: ParityPlan, windows: Sequence[int]) -> tuple[Divergence | None, str | None]:
+    if bench.port is not None:
+        return None, "to name the layer on hardware, flash it with --observe and compare with --layers"
     with bench.device(observe=True) as device:
         diverging = first_divergence(device, plan.expected, bench.layers, windows)
     if diverging is None:

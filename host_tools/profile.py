@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .boards import instructions
 from .elf import Footprint, read_footprint
+from .errors import DeviceError
 from .oracle import tflm_arena_bytes
 from .tensors import pack
 from .windows import RandomWindows
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from thumbnet.codegen import LayerInfo
 
     from .boards import Board
+    from .link.client import ProfileReply
     from .modelfile import ModelFile
     from .workbench import Workbench
 
@@ -34,26 +36,55 @@ _SHOWN_SYMBOLS = 20
 
 
 @dataclass(frozen=True)
+class Meter:
+    """What the ticks of a board stand for."""
+
+    unit: str
+    source: str
+    ticks_hz: int
+
+    def figures(self, ticks: int | None) -> dict[str, int | None]:
+        """The JSON keys `instructions`, `cycles` and `nanoseconds`; null what this board does not measure."""
+        told: dict[str, int | None] = {"instructions": None, "cycles": None, "nanoseconds": None}
+        if ticks is not None:
+            told[self.unit] = self.figure(ticks)
+        return told
+
+    def figure(self, ticks: int) -> int:
+        """Ticks in the meter's unit."""
+        if self.unit == "instructions":
+            return instructions(ticks, self.ticks_hz)
+        return ticks if self.unit == "cycles" else round(ticks * 1e9 / self.ticks_hz)
+
+
+def _meter(board: Board, port: str | None, ticks_hz: int) -> Meter:
+    if board.is_host:
+        return Meter("nanoseconds", "the clock of this computer", ticks_hz)
+    if port is None:
+        return Meter("instructions", "QEMU -icount, 64 ns of virtual time an instruction", ticks_hz)
+    return Meter("cycles", "the processor's own clock", ticks_hz)
+
+
+@dataclass(frozen=True)
 class LayerCost:
-    """One layer as generated; instructions are None where the board does not count them."""
+    """One layer as generated, and its cost in the meter's unit; None where layers were not observed."""
 
     layer: LayerInfo
-    instructions: int | None
-    nanoseconds: float
+    cost: int | None
+    figures: dict[str, int | None]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
-        macs = self.layer.macs
+        layer = self.layer
         return {
-            "index": self.layer.index,
-            "name": self.layer.name,
-            "op": self.layer.op,
-            "shape": list(self.layer.shape),
-            "macs": macs,
-            "weight_bytes": self.layer.weight_bytes,
-            "instructions": self.instructions,
-            "instructions_per_mac": _per_mac(self.instructions, macs),
-            "nanoseconds": None if self.instructions is not None else round(self.nanoseconds),
+            "index": layer.index,
+            "name": layer.name,
+            "op": layer.op,
+            "shape": list(layer.shape),
+            "macs": layer.macs,
+            "weight_bytes": layer.weight_bytes,
+            **self.figures,
+            "instructions_per_mac": _per_mac(self.figures["instructions"], layer.macs),
         }
 
 
@@ -65,8 +96,8 @@ class Profile:
     board: Board
     macs: int
     state_bytes: int
-    instructions: int | None
-    nanoseconds: float
+    meter: Meter
+    ticks: int
     stack_bytes: int | None
     footprint: Footprint
     arena_bytes: int | None
@@ -74,19 +105,24 @@ class Profile:
     layers: tuple[LayerCost, ...]
     seed: int
 
+    @property
+    def cost(self) -> int:
+        """One inference in the meter's unit."""
+        return self.meter.figure(self.ticks)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON form, see docs/json-schemas.md."""
         image = self.footprint
+        figures = self.meter.figures(self.ticks)
         return {
             "model": self.model.to_dict(),
             "board": self.board.name,
             "target": self.board.target,
             "engine": "aot",
-            "instructions": self.instructions,
-            "instructions_source": _source(self.board),
-            "nanoseconds_host": round(self.nanoseconds) if self.instructions is None else None,
+            **figures,
+            "measured_by": self.meter.source,
             "macs": self.macs,
-            "instructions_per_mac": _per_mac(self.instructions, self.macs),
+            "instructions_per_mac": _per_mac(figures["instructions"], self.macs),
             "flash_bytes": image.flash_bytes,
             "code_bytes": image.code_bytes,
             "weight_bytes": image.weight_bytes,
@@ -113,14 +149,14 @@ def _per_mac(count: int | None, macs: int) -> float | None:
     return round(count / macs, 3) if count is not None and macs else None
 
 
-def _source(board: Board) -> str:
-    if board.machine is None:
-        return f"{board.name} does not count instructions; the time is this computer's"
-    return "QEMU -icount, virtual time at 64 ns an instruction"
-
-
 def profile_model(
-    model: ModelFile, board: Board, folder: Path, *, seed: int = 1, sources: Path | None = None
+    model: ModelFile,
+    board: Board,
+    folder: Path,
+    *,
+    seed: int = 1,
+    sources: Path | None = None,
+    port: str | None = None,
 ) -> Profile:
     """Build both firmwares, run one window on each, and read the sizes of the linked image.
 
@@ -136,6 +172,8 @@ def profile_model(
         Chooses the window; window 3 of the seed, a smooth random walk, which looks most like a signal.
     sources
         Generated C to measure in place of fresh C.
+    port
+        Serial port of a real board; what it was flashed with is measured: layers only if it observes them.
 
     Raises
     ------
@@ -144,37 +182,42 @@ def profile_model(
     """
     from .workbench import Workbench
 
-    bench = Workbench(model, board, folder, sources)
+    bench = Workbench(model, board, folder, sources, port)
     with ThreadPoolExecutor(3) as pool:
         plain = pool.submit(_run, bench, False, seed)
-        observed = pool.submit(_run, bench, True, seed)
+        observed = plain if port else pool.submit(_run, bench, True, seed)
         arena = pool.submit(tflm_arena_bytes, model.tflite)
-        (total, _, stack, hz), (_, shares, _, _) = plain.result(), observed.result()
+        (reply, ticks_hz), shares = plain.result(), observed.result()[0].layer_ticks
         arena_bytes, arena_source = arena.result()
-    counted = board.machine is not None
-    layers = [
-        LayerCost(layer, instructions(ticks, hz) if counted else None, ticks * 1e9 / hz)
-        for layer, ticks in zip(bench.compiled.layers, shares, strict=True)
-    ]
+    meter = _meter(board, port, ticks_hz)
     return Profile(
         model=model,
         board=board,
         macs=bench.compiled.macs,
         state_bytes=bench.compiled.state_bytes,
-        instructions=instructions(total, hz) if counted else None,
-        nanoseconds=total * 1e9 / hz,
-        stack_bytes=stack or None,
+        meter=meter,
+        ticks=reply.ticks,
+        stack_bytes=reply.stack_bytes or None,
         footprint=read_footprint(bench.elf()),
         arena_bytes=arena_bytes,
         arena_source=arena_source,
-        layers=tuple(layers),
+        layers=_layer_costs(bench.compiled.layers, shares, meter),
         seed=seed,
     )
 
 
-def _run(bench: Workbench, observe: bool, seed: int) -> tuple[int, Sequence[int], int, int]:
-    """Ticks of the whole model and of each layer, stack bytes (0: not measured), ticks per second."""
+def _layer_costs(layers: Sequence[LayerInfo], ticks: Sequence[int], meter: Meter) -> tuple[LayerCost, ...]:
+    known: Sequence[int | None] = ticks or [None] * len(layers)
+    if len(known) != len(layers):
+        raise DeviceError(f"the device observed {len(known)} layers, the generated code has {len(layers)}")
+    return tuple(
+        LayerCost(layer, None if t is None else meter.figure(t), meter.figures(t))
+        for layer, t in zip(layers, known, strict=True)
+    )
+
+
+def _run(bench: Workbench, observe: bool, seed: int) -> tuple[ProfileReply, int]:
+    """The device's answer, and its ticks per second."""
     window = RandomWindows(bench.compiled.inputs, 4, seed)[3]
     with bench.device(observe=observe) as device:
-        reply = device.profile(pack(window))
-        return reply.ticks, reply.layer_ticks, reply.stack_bytes, device.hello().ticks_hz
+        return device.profile(pack(window)), device.hello().ticks_hz

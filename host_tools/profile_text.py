@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 
 from .names import short_name
-from .profile import LayerCost, Profile
+from .profile import Profile
 from .text import count, new_table, open_console
 
 _SYMBOLS = 12
-_BAR = 16
+_BAR = 10
 
 
 def print_profile(profile: Profile) -> None:
@@ -18,52 +18,47 @@ def print_profile(profile: Profile) -> None:
     console.print(f"[bold]{profile.model.path.name} on {profile.board.name}[/] ({profile.board.title})")
     _print_layers(console, profile)
     _print_totals(console, profile)
-    _print_sections(console, profile)
+    if not profile.board.is_host:
+        # Those of a hosted program say nothing about a microcontroller.
+        _print_sections(console, profile)
     _print_symbols(console, profile)
 
 
-def _cost(layer: LayerCost) -> float:
-    return layer.nanoseconds if layer.instructions is None else layer.instructions
-
-
 def _print_layers(console: Console, profile: Profile) -> None:
-    counted = profile.instructions is not None
-    unit = "instructions|>per MAC" if counted else "microseconds"
-    table = new_table("layers", f">|operator|output|>MACs|>{unit}|share|name")
-    whole = sum(_cost(layer) for layer in profile.layers) or 1.0
+    table = new_table("layers", f">|operator|output|>MACs|>{profile.meter.unit}|>per MAC|share|name")
+    whole = sum(cost.cost or 0 for cost in profile.layers) or 1
     for cost in profile.layers:
-        layer, share = cost.layer, _cost(cost) / whole
-        figures = (
-            [count(cost.instructions), _ratio(cost.instructions, layer.macs)]
-            if counted
-            else [f"{cost.nanoseconds / 1000:,.1f}"]
-        )
+        layer, share = cost.layer, (cost.cost or 0) / whole
         table.add_row(
-            str(layer.index), layer.op, " x ".join(map(str, layer.shape)), count(layer.macs) if layer.macs else "",
-            *figures, f"{'█' * round(share * _BAR):<{_BAR}} {share:4.0%}", short_name(layer.name, 28),
+            str(layer.index), layer.op, _shape(layer.shape), count(layer.macs) if layer.macs else "",
+            count(cost.cost), _ratio(cost.cost, layer.macs), f"{'█' * round(share * _BAR):<{_BAR}} {share:4.0%}",
+            short_name(layer.name, 28),
         )  # fmt: skip
     console.print(table)
 
 
-def _ratio(instructions: int | None, macs: int) -> str:
-    return f"{instructions / macs:.2f}" if instructions is not None and macs else ""
+def _shape(shape: tuple[int, ...]) -> str:
+    """Without the batch, which is always 1."""
+    return "x".join(map(str, shape[1:] if len(shape) > 1 and shape[0] == 1 else shape))
+
+
+def _ratio(cost: int | None, macs: int) -> str:
+    return f"{cost / macs:.2f}" if cost is not None and macs else ""
 
 
 def _print_totals(console: Console, profile: Profile) -> None:
     image = profile.footprint
     table = new_table("one inference", "|>|", None)
     table.show_header = False
-    if profile.instructions is None:
-        table.add_row(
-            "time here", f"{profile.nanoseconds / 1e6:,.2f} ms", "this computer; instructions are not counted"
-        )
-    else:
-        ratio = _ratio(profile.instructions, profile.macs)
-        table.add_row("instructions", count(profile.instructions), f"{ratio} per MAC, {count(profile.macs)} MACs")
+    ratio = _ratio(profile.cost, profile.macs)
+    table.add_row(profile.meter.unit, count(profile.cost), f"{ratio} per MAC, {count(profile.macs)} MACs")
+    table.add_row("", "", f"by {profile.meter.source}")
     table.add_row("state", count(profile.state_bytes, "B"), "the model's struct, all scratch included")
     arena = count(profile.arena_bytes, "B")
     table.add_row("TFLM arena", arena, "of TensorFlow Lite Micro for the same model, 64-bit host")
-    table.add_row("stack", count(profile.stack_bytes, "B"), f"deepest use; {count(image.stack_bytes)} B reserved")
+    if not profile.board.is_host:
+        reserved = f"deepest use; {count(image.stack_bytes)} B reserved"
+        table.add_row("stack", count(profile.stack_bytes, "B"), reserved)
     table.add_row("RAM", count(image.ram_bytes, "B"), _of(image.ram_bytes, profile.board.ram_bytes))
     table.add_row("flash", count(image.flash_bytes, "B"), _of(image.flash_bytes, profile.board.flash_bytes))
     table.add_row("  code", count(image.code_bytes, "B"), "the model's own")

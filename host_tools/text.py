@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_PIPE_WIDTH = 110
+_PIPE_WIDTH = 120
 
 
 def open_console() -> Console:

@@ -38,14 +38,19 @@ class Workbench:
         Where it shall run.
     folder
         Working folder of this board alone.
+    port
+        Serial port of a real board that was flashed with this model; None for an emulated one or the host.
     sources
         Generated C to use in place of fresh C, as `thumbnet generate` wrote it; it must be of the same model.
     """
 
-    def __init__(self, model: ModelFile, board: Board, folder: Path, sources: Path | None = None) -> None:
+    def __init__(
+        self, model: ModelFile, board: Board, folder: Path, sources: Path | None = None, port: str | None = None
+    ) -> None:
         self.model = model
         self.board = board
         self.folder = folder
+        self.port = port
         self.compiled: CompiledModel = compile_model(model.tflite, target=board.target, prefix=PREFIX, app=True)
         self.sources = folder / "sources"
         self._elfs: dict[bool, Path] = {}
@@ -95,7 +100,7 @@ class Workbench:
         from .devices import open_device
         from .link.client import DeviceClient
 
-        with open_device(self.board, self.elf(observe)) as pipe:
+        with open_device(self.board, self.elf(observe), port=self.port) as pipe:
             client = DeviceClient(pipe)
             self._check(client)
             yield client

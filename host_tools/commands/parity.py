@@ -49,6 +49,7 @@ _DEFAULT_WINDOWS = 16
 @click.option("--float", "float_model", type=PATH, help="Float .tflite or Keras model, to report agreement.")
 @click.option("--layers", "every_layer", is_flag=True, help="Compare every layer of every window, not only outputs.")
 @click.option("--sources", type=PATH, help="Prove the generated C in this folder instead of fresh C.")
+@click.option("--port", help="Serial port of a real board, flashed with this model before (thumbnet flash).")
 @click.option(
     "--oracle",
     "engine",
@@ -94,6 +95,7 @@ def _run(
     float_model: Path | None,
     every_layer: bool,
     sources: Path | None,
+    port: str | None,
     engine: str,
     jobs: int | None,
     workdir: Path | None,
@@ -107,6 +109,8 @@ def _run(
     from ..progress import progress_bars
     from ..windows import load_labels
 
+    if port is not None and len(_expand(boards)) > 1:
+        raise HostToolsError("--port is one board's: give one --board with it")
     chosen = [choose_board(name) for name in _expand(boards)]
     given = read_model(model)
     windows = _windows(given, inputs, count, seed)
@@ -114,7 +118,7 @@ def _run(
     named = float_classes(open_float_model(float_model), windows.real, len(windows)) if float_model else None
     expected = Expected(open_oracle(given.tflite, engine), windows)
     with working_folder(workdir) as folder, progress_bars() as new_task:
-        plan = ParityPlan(given, expected, folder, sources, every_layer)
+        plan = ParityPlan(given, expected, folder, sources, every_layer, port)
         results = run_boards(plan, chosen, new_task, jobs)
     payloads = []
     for board, result in zip(chosen, results, strict=True):

@@ -14,9 +14,12 @@ from ..options import PATH, choose_board, json_option, model_argument, workdir_o
 @click.option("--board", required=True, help="Board to run on: a board's name, or `host`.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, help="Seed of the window that is run.")
 @click.option("--sources", type=PATH, help="Measure the generated C in this folder instead of fresh C.")
+@click.option("--port", help="Serial port of a real board, flashed with this model before: counts cycles there.")
 @workdir_option
 @json_option
-def command(model: Path, board: str, seed: int, sources: Path | None, workdir: Path | None, as_json: bool) -> None:
+def command(
+    model: Path, board: str, seed: int, sources: Path | None, port: str | None, workdir: Path | None, as_json: bool
+) -> None:
     """Count the instructions of one inference of MODEL on a board, and its flash, RAM and stack.
 
     Flash and RAM are those of the linked firmware, device application and link included; code and weights are
@@ -28,7 +31,7 @@ def command(model: Path, board: str, seed: int, sources: Path | None, workdir: P
 
     chosen = choose_board(board)
     with jsonout.quiet_stdout(as_json), working_folder(workdir) as folder:
-        profile = profile_model(read_model(model), chosen, folder, seed=seed, sources=sources)
+        profile = profile_model(read_model(model), chosen, folder, seed=seed, sources=sources, port=port)
     if as_json:
         jsonout.emit("profile/1", profile.to_dict())
         return

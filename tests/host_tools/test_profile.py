@@ -1,0 +1,95 @@
+"""`thumbnet profile`: the keys it promises, and that its figures hang together.
+
+What is tested: on the host, the whole command; on an emulated board, that instructions are the same in every run and
+that the layers add up. What is not: how fast the kernels are (the benchmarks).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.command import thumbnet
+from support.small_models import small_model
+from thumbnet.host_tools.boards import get_board
+from thumbnet.host_tools.errors import DeviceError
+from thumbnet.host_tools.profile import Meter, _layer_costs, _meter
+
+PROMISED = (
+    "instructions", "macs", "flash_bytes", "code_bytes", "weight_bytes", "ram_bytes", "state_bytes", "stack_bytes",
+    "arena_bytes_tflm_host", "layers",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_cache(tmp_path_factory):
+    """Builds are kept for the session, apart from the user's own."""
+    before = os.environ.get("THUMBNET_CACHE")
+    os.environ["THUMBNET_CACHE"] = str(before or tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["THUMBNET_CACHE"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "small.tflite"
+    path.write_bytes(small_model())
+    return path
+
+
+def test_on_the_host_time_stands_in_for_instructions(model):
+    outcome = thumbnet("profile", model, "--board", "host", "--json")
+    assert outcome.code == 0, outcome.err
+    told = outcome.json
+    assert told["schema"] == "thumbnet.profile/1"
+    assert set(PROMISED) <= set(told)
+    assert (told["instructions"], told["cycles"], told["stack_bytes"]) == (None, None, None)
+    assert told["nanoseconds"] > 0
+    assert told["macs"] == sum(layer["macs"] for layer in told["layers"])
+    assert told["flash_bytes"] > told["code_bytes"] + told["weight_bytes"] > 0
+    assert told["ram_bytes"] > told["state_bytes"] > 0
+    assert told["arena_bytes_tflm_host"] is None or told["arena_bytes_tflm_host"] > 500
+
+
+def test_people_get_tables(model):
+    out = thumbnet("profile", model, "--board", "host").out
+    for word in ("layers", "one inference", "biggest symbols", "TFLM arena", "nanoseconds"):
+        assert word in out
+
+
+@pytest.mark.qemu
+def test_an_emulated_board_counts_the_same_in_every_run(model):
+    outcomes = [thumbnet("profile", model, "--board", "qemu_m4", "--json") for _ in range(2)]
+    assert [outcome.code for outcome in outcomes] == [0, 0], outcomes[0].err
+    first, second = (outcome.json for outcome in outcomes)
+    assert first == second
+    assert all(first[key] is not None for key in PROMISED)
+    layers = [layer["instructions"] for layer in first["layers"]]
+    assert all(cost > 0 for cost in layers)
+    assert sum(layers) == pytest.approx(first["instructions"], rel=0.1)
+    assert first["layers"][0]["instructions_per_mac"] == pytest.approx(layers[0] / first["layers"][0]["macs"], abs=1e-3)
+    assert 0 < first["stack_bytes"] < first["stack_reserved_bytes"]
+    places = {section["place"] for section in first["sections"]}
+    assert {"flash", "ram", "stack"} <= places
+    assert sum(s["bytes"] for s in first["sections"] if s["place"] in ("flash", "both")) == first["flash_bytes"]
+    assert any(symbol["model"] for symbol in first["symbols"])
+
+
+def test_ticks_become_the_unit_of_the_board():
+    board, host = get_board("netduinoplus2"), get_board("host")
+    counting = _meter(board, None, 168_000_000)
+    # One instruction is 64 ns: 10.752 ticks of 168 MHz.
+    assert counting.figures(10_752) == {"instructions": 1000, "cycles": None, "nanoseconds": None}
+    assert _meter(board, "/dev/ttyUSB0", 168_000_000).figures(7)["cycles"] == 7
+    assert _meter(host, None, 10**9).figures(7)["nanoseconds"] == 7
+
+
+def test_layers_that_were_not_observed_have_no_cost():
+    layers = [SimpleNamespace(index=i) for i in range(2)]
+    meter = Meter("cycles", "clock", 1)
+    assert [cost.cost for cost in _layer_costs(layers, (), meter)] == [None, None]
+    with pytest.raises(DeviceError, match="observed 3 layers"):
+        _layer_costs(layers, (1, 2, 3), meter)
