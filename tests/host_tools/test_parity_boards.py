@@ -14,7 +14,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.command import thumbnet
 from support.small_models import small_model, two_inputs_model
-
 from thumbnet.host_tools.boards import boards
 
 pytestmark = pytest.mark.qemu
