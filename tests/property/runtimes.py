@@ -22,7 +22,7 @@ from thumbnet.codegen.reference import run_model
 
 from .problem import Array, Problem, joint_model
 
-WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 MACHINE = Path(__file__).parent / "machine"
 
@@ -77,14 +77,18 @@ class Generated:
         block = pack(inputs, compiled.inputs) * 2
         with tempfile.TemporaryDirectory() as folder:
             compiled.write(folder)
-            sources = [str(path) for path in sorted(Path(folder, "src").glob("*.c"))]
-            self.call([*self.compiler(), f"-I{folder}/src", *sources, "-o", f"{folder}/program"], folder)
+            self.build(Path(folder))
             result = self.execute(Path(folder), block)
         half = len(result) // 2
         first, second = (unpack(part, compiled.outputs) for part in (result[:half], result[half:]))
         for left, right in zip(first, second, strict=True):
             assert not difference(left, right), f"{self.name}: two runs of one window differ"
         return first
+
+    def build(self, folder: Path) -> None:
+        """Make `folder`/program from the sources in `folder`/src."""
+        sources = [str(path) for path in sorted((folder / "src").glob("*.c"))]
+        self.call([*self.compiler(), f"-I{folder}/src", *sources, "-o", f"{folder}/program"], folder)
 
     def compiler(self) -> list[str]:
         """Command up to the generated sources."""
