@@ -45,10 +45,9 @@ test-all: system-checks install lint typecheck ## The same with the slow tests
 	@echo "==> pytest (all tests, $(JOBS) processes)"
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
 
-lint: install ## Ruff: style and formatting
+lint: install ## Ruff
 	@echo "==> ruff"
 	@$(BIN)/ruff check $(ROOMS) tests
-	@$(BIN)/ruff format --check $(ROOMS) tests
 
 format: install ## Let ruff put formatting right
 	@$(BIN)/ruff check --fix $(ROOMS) tests
