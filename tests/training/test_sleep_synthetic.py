@@ -97,6 +97,12 @@ def test_people_differ(nights):
     assert max(level) > 1.2 * min(level)
 
 
+def test_artefacts_do_not_drown_the_signal(nights):
+    """Clip levels are fitted on such nights: EEG and EOG stay off the rails of 400 and 800 uV."""
+    loud = np.percentile(np.abs(nights.signals), 99.9, axis=(0, 2))
+    assert (loud < [200, 200, 250, 120]).all()
+
+
 def test_band_powers_of_a_sine():
     time = np.arange(3000) / 100
     powers = 10 ** band_powers(20 * np.sin(2 * np.pi * 10 * time)[None, None], 100)[0]

@@ -135,7 +135,7 @@ def _muscle(rng: np.random.Generator, sleeper: Sleeper, states: np.ndarray) -> n
     muscle = _up(gain) * _band_noise(rng, RATE * len(states), 10.0, 45.0)
     for at in _times(rng, states, {W: 3.0, N1: 1.5, N2: 1.0, N3: 0.5, REM: 2.0, MOVEMENT: 20.0}):
         length = int(RATE * rng.uniform(0.1, 1.2))
-        burst = rng.uniform(10, 60) * np.hanning(length) * rng.standard_normal(length)
+        burst = rng.uniform(8, 40) * np.hanning(length) * rng.standard_normal(length)
         _lay(muscle, at, burst)
     return sleeper.emg_gain * muscle
 
@@ -219,14 +219,15 @@ def _follow(states: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
 
 def _drift(rng: np.random.Generator, count: int, spread: float, seconds: float = 25) -> np.ndarray:
     """Return a slowly wandering log-normal factor per second, median 1."""
-    noise = _smooth(rng.standard_normal(count), seconds)
+    # Around the ends: repeated edge values would make the drift far larger there.
+    noise = _smooth(rng.standard_normal(count), seconds, "wrap")
     return np.exp(spread * noise / noise.std())
 
 
-def _smooth(values: np.ndarray, seconds: float) -> np.ndarray:
+def _smooth(values: np.ndarray, seconds: float, mode: str = "nearest") -> np.ndarray:
     from scipy.ndimage import gaussian_filter1d
 
-    return gaussian_filter1d(values.astype(float), seconds, mode="nearest")
+    return gaussian_filter1d(values.astype(float), seconds, mode=mode)
 
 
 def _up(per_second: np.ndarray) -> np.ndarray:
