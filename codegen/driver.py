@@ -16,7 +16,7 @@ from .targets import Target, find_target
 from .tflite import read_graph
 
 GENERATOR = "thumbnet 0.1.0"
-SCHEDULES = ("whole", "stream", "auto")
+SCHEDULES = ("whole", "stream", "stream-h", "stream-w", "auto")
 
 
 def compile_model(
@@ -39,7 +39,8 @@ def compile_model(
         Start of every generated name.
     schedule : str
         ``whole`` runs layer after layer; ``stream`` runs the head of the network slice by slice, along the spatial
-        axis that needs less memory; ``auto`` takes whichever needs less memory.
+        axis that needs less memory, ``stream-h`` and ``stream-w`` along height or width; ``auto`` takes whichever of
+        all needs least memory.
     app : bool
         Also write ``tn_app_model.h``, which binds the model to the device application.
 
@@ -86,17 +87,18 @@ def _cheapest(graph: Graph, schedule: str, prefix: str, core: Target) -> Emitter
     """The schedule that needs least memory among those asked for; the first of equals."""
     candidates: list[Emitter] = []
     if schedule != "whole":
-        exchanged, swapped = swap_axes(graph)
-        for variant, moved in ((graph, frozenset[int]()), (exchanged, swapped)):
+        axes = {"stream-h": "h", "stream-w": "w"}.get(schedule, "hw")
+        variants = {"h": (graph, frozenset[int]()), "w": swap_axes(graph)}
+        for variant, moved in (variants[axis] for axis in axes):
             found = make_schedule(variant, streamed=True)
             if found is not None:
                 candidates.append(Emitter(variant, found, prefix, core, moved))
-    if schedule != "stream":
+    if schedule in ("whole", "auto"):
         whole = make_schedule(graph, streamed=False)
         assert whole is not None  # always possible
         candidates.append(Emitter(graph, whole, prefix, core))
     if not candidates:
-        raise OptionError("schedule 'stream' is not possible: the model's first layer needs its whole input")
+        raise OptionError(f"schedule '{schedule}' is not possible: the model's first layer needs its whole input")
     return min(candidates, key=lambda emitter: emitter.state_bytes)
 
 

@@ -78,7 +78,8 @@ def make_schedule(graph: Graph, *, streamed: bool) -> Schedule | None:
     tail = graph.nodes if stream is None else stream.tail
     steps = [Step(s.index, s.node, s.lowered, OPERATORS[s.node.op].macs(graph, s.node), s) for s in stages]
     lowered = {node.index: OPERATORS[node.op].lower(graph, node) for node in tail}
-    roots = _alias_roots(graph, tail, lowered)
+    # The stream writes its slices before the caller says where the outputs go.
+    roots = _alias_roots(graph, tail, lowered, frozenset(stream.depths if stream else ()))
     for node in tail:
         low = lowered[node.index]
         if low.alias:
@@ -116,11 +117,13 @@ def _check_outputs(graph: Graph) -> None:
             raise UnsupportedError(f"the model's output '{graph.tensors[index].name}' is computed by no layer")
 
 
-def _alias_roots(graph: Graph, nodes: Iterable[Node], lowered: Mapping[int, Lowered]) -> dict[int, int]:
+def _alias_roots(
+    graph: Graph, nodes: Iterable[Node], lowered: Mapping[int, Lowered], streamed: frozenset[int]
+) -> dict[int, int]:
     """For every tensor the one whose bytes it shares; itself where a layer has to write it."""
     roots: dict[int, int] = {}
     claimed = set(graph.outputs)
-    fixed = set(graph.inputs) | {i for i, t in graph.tensors.items() if t.data is not None}
+    fixed = streamed | set(graph.inputs) | {i for i, t in graph.tensors.items() if t.data is not None}
     for node in nodes:
         for out in node.outputs:
             roots[out] = out

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 from support import oracle
-from thumbnet.codegen import analyze_model, compile_model
+from thumbnet.codegen import OptionError, analyze_model, compile_model
 from thumbnet.codegen.model import TensorInfo
 from thumbnet.codegen.reference import run_model
 
@@ -62,6 +62,7 @@ class Generated:
 
     name = ""
     target = ""
+    schedule = "whole"
     tools: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
@@ -72,7 +73,7 @@ class Generated:
         return unsupported(problem)
 
     def run(self, model: bytes, inputs: Sequence[Array]) -> list[Array]:
-        compiled = compile_model(model, target=self.target, app=True)
+        compiled = compile_model(model, target=self.target, schedule=self.schedule, app=True)
         # The second run starts from other garbage in the state.
         block = pack(inputs, compiled.inputs) * 2
         with tempfile.TemporaryDirectory() as folder:
@@ -118,6 +119,24 @@ class Host(Generated):
 
     def execute(self, folder: Path, block: bytes) -> bytes:
         return self.call([str(folder / "program")], folder, block)
+
+
+class HostStream(Host):
+    """The same, executed slice by slice along one of the spatial axes."""
+
+    def __init__(self, axis: str) -> None:
+        self.name = f"host_stream_{axis}"
+        self.schedule = f"stream-{axis}"
+
+    def leaves_out(self, problem: Problem) -> str | None:
+        refused = super().leaves_out(problem)
+        if refused:
+            return refused
+        try:
+            compile_model(problem.model(), target=self.target, schedule=self.schedule)
+        except OptionError as error:
+            return str(error)
+        return None
 
 
 class Qemu(Generated):
