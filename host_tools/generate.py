@@ -37,6 +37,7 @@ class Generated:
     model: ModelFile
     target: str
     engine: str
+    schedule: str
     prefix: str
     output: Path
     cost: Cost
@@ -49,6 +50,7 @@ class Generated:
             "model": self.model.to_dict(),
             "target": self.target,
             "engine": self.engine,
+            "schedule": self.schedule,
             "prefix": self.prefix,
             "output": str(self.output),
             **asdict(self.cost),
@@ -65,6 +67,7 @@ def generate(
     board: str | None = None,
     engine: str = "aot",
     prefix: str = "model",
+    schedule: str = "whole",
     app: bool = True,
     force: bool = False,
     default_target: str = "cortex-m4",
@@ -83,6 +86,8 @@ def generate(
         `aot` or `tflm`.
     prefix
         Prefix of C names and files.
+    schedule
+        How the code of the `aot` engine walks the network.
     app
         Also write the adapter for the device application.
     force
@@ -100,7 +105,7 @@ def generate(
     check_choice("engine", engine, ENGINES)
     core = _target(target, board, default_target)
     given = read_model(model)
-    files, cost = _compile(given, core, engine, prefix, app)
+    files, cost = _compile(given, core, engine, prefix, schedule, app)
     if board is not None:
         _check_fits(board, cost.state_bytes or 0, cost.weight_bytes)
     changed = write_files(output, files, force=force)
@@ -108,6 +113,7 @@ def generate(
         model=given,
         target=core,
         engine=engine,
+        schedule=schedule,
         prefix=prefix,
         output=output,
         cost=cost,
@@ -116,7 +122,9 @@ def generate(
     )
 
 
-def _compile(model: ModelFile, core: str, engine: str, prefix: str, app: bool) -> tuple[Mapping[str, str], Cost]:
+def _compile(
+    model: ModelFile, core: str, engine: str, prefix: str, schedule: str, app: bool
+) -> tuple[Mapping[str, str], Cost]:
     if engine == "tflm":
         from thumbnet.codegen import analyze_model, tflm
 
@@ -126,7 +134,7 @@ def _compile(model: ModelFile, core: str, engine: str, prefix: str, app: bool) -
         arena, _ = tflm_arena_bytes(model.tflite)
         cost = Cost(len(analysis.layers), analysis.macs, None, len(model.tflite), arena)
         return tflm.export(model.tflite, prefix=prefix, arena_bytes=arena), cost
-    compiled = compile_model(model.tflite, target=core, prefix=prefix, app=app)
+    compiled = compile_model(model.tflite, target=core, prefix=prefix, schedule=schedule, app=app)
     return compiled.files, Cost(len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes)
 
 

@@ -31,6 +31,15 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help=text, show_default=False)(function)
 
 
+def schedule_option(function: F) -> F:
+    """--schedule: how the generated code walks the network."""
+    text = (
+        "`whole`: layer after layer; `stream`: slice by slice along the axis that needs less memory (`stream-h`, "
+        "`stream-w`: along that one); `auto`: whichever needs least memory."
+    )
+    return click.option("--schedule", default="whole", metavar="NAME", help=text)(function)
+
+
 def workdir_option(function: F) -> F:
     """--workdir: keep sources and builds."""
     text = "Folder for sources and builds, kept for the next time.  [default: a temporary one]"

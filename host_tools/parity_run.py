@@ -37,6 +37,7 @@ class ParityResult:
     diverging: Divergence | None
     layers_compared: bool
     seconds: float
+    schedule: str = "whole"
     note: str | None = None
 
     @property
@@ -52,6 +53,7 @@ class ParityResult:
             "board": self.board.name,
             "target": self.board.target,
             "engine": "aot",
+            "schedule": self.schedule,
             "oracle": self.oracle,
             "inputs": self.inputs,
             "windows": found.windows,
@@ -81,6 +83,7 @@ class ParityPlan:
     sources: Path | None = None
     every_layer: bool = False
     port: str | None = None
+    schedule: str = "whole"
 
 
 def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult:
@@ -101,7 +104,7 @@ def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult
         When the model does not compile, the firmware does not build, or the device fails.
     """
     started = time.monotonic()
-    bench = Workbench(plan.model, board, plan.folder / board.name, plan.sources, plan.port)
+    bench = Workbench(plan.model, board, plan.folder / board.name, plan.sources, plan.port, plan.schedule)
     bench.elf(observe=plan.every_layer)
     advance = new_task(board.name, len(plan.expected.windows))
     outputs = bench.compiled.outputs
@@ -122,6 +125,7 @@ def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult
         diverging=diverging,
         layers_compared=plan.every_layer,
         seconds=time.monotonic() - started,
+        schedule=plan.schedule,
         note=note,
     )
 

@@ -5,7 +5,8 @@ inference, sizes of the linked image, deepest use of the stack. One that reports
 layer's share; it is not fused across layers and hashes nothing while profiling, so its sum is close to the
 total but not equal.
 
-Instructions are counted by QEMU's `-icount` and are the same in every run. They are not cycles.
+Instructions are counted by QEMU's `-icount` and are the same in every run, to the one or two that reading the clock
+rounds. They are not cycles.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class Profile:
     arena_source: str
     layers: tuple[LayerCost, ...]
     seed: int
+    schedule: str
 
     @property
     def cost(self) -> int:
@@ -119,6 +121,7 @@ class Profile:
             "board": self.board.name,
             "target": self.board.target,
             "engine": "aot",
+            "schedule": self.schedule,
             **figures,
             "measured_by": self.meter.source,
             "macs": self.macs,
@@ -157,6 +160,7 @@ def profile_model(
     seed: int = 1,
     sources: Path | None = None,
     port: str | None = None,
+    schedule: str = "whole",
 ) -> Profile:
     """Build both firmwares, run one window on each, and read the sizes of the linked image.
 
@@ -174,6 +178,8 @@ def profile_model(
         Generated C to measure in place of fresh C.
     port
         Serial port of a real board; what it was flashed with is measured: layers only if it observes them.
+    schedule
+        How the generated code walks the network.
 
     Raises
     ------
@@ -182,7 +188,7 @@ def profile_model(
     """
     from .workbench import Workbench
 
-    bench = Workbench(model, board, folder, sources, port)
+    bench = Workbench(model, board, folder, sources, port, schedule)
     with ThreadPoolExecutor(3) as pool:
         plain = pool.submit(_run, bench, False, seed)
         observed = plain if port else pool.submit(_run, bench, True, seed)
@@ -203,6 +209,7 @@ def profile_model(
         arena_source=arena_source,
         layers=_layer_costs(bench.compiled.layers, shares, meter),
         seed=seed,
+        schedule=schedule,
     )
 
 

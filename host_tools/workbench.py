@@ -7,10 +7,11 @@ The observed build tells of every layer's output and ticks; the plain one is wha
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thumbnet.codegen import CompiledModel, compile_model
 
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
     from .link.client import DeviceClient
 
 PREFIX = "model"
+_ADAPTER = "tn_app_model.h"
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise HostToolsError(f"{path.parent} holds no generated model: there is no {path.name}")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise HostToolsError(f"{path} is not the manifest of a generated model: {error}") from error
+    if not isinstance(manifest, dict):
+        raise HostToolsError(f"{path} is not the manifest of a generated model")
+    return manifest
 
 
 class Workbench:
@@ -41,17 +55,29 @@ class Workbench:
     port
         Serial port of a real board that was flashed with this model; None for an emulated one or the host.
     sources
-        Generated C to use in place of fresh C, as `thumbnet generate` wrote it; it must be of the same model.
+        Generated C to use in place of fresh C, as `thumbnet generate` wrote it; it must be of the same model,
+        core and schedule.
+    schedule
+        How the generated code walks the network, see `compile_model`.
     """
 
     def __init__(
-        self, model: ModelFile, board: Board, folder: Path, sources: Path | None = None, port: str | None = None
+        self,
+        model: ModelFile,
+        board: Board,
+        folder: Path,
+        sources: Path | None = None,
+        port: str | None = None,
+        schedule: str = "whole",
     ) -> None:
         self.model = model
         self.board = board
         self.folder = folder
         self.port = port
-        self.compiled: CompiledModel = compile_model(model.tflite, target=board.target, prefix=PREFIX, app=True)
+        self.schedule = schedule
+        self.compiled: CompiledModel = compile_model(
+            model.tflite, target=board.target, prefix=PREFIX, schedule=schedule, app=True
+        )
         self.sources = folder / "sources"
         self._elfs: dict[bool, Path] = {}
         self.compiled.write(self.sources)
@@ -60,14 +86,20 @@ class Workbench:
 
     def _take(self, sources: Path) -> None:
         """Put the user's own generated C in place of the fresh one, application adapter excepted."""
-        header = sources / "src" / f"{PREFIX}.h"
-        if not header.is_file():
-            raise HostToolsError(f"{sources} holds no generated model: there is no {header}")
-        if self.compiled.model_hash not in header.read_text(encoding="utf-8", errors="replace"):
-            raise HostToolsError(f"{header} was generated from another model than {self.model.path}")
-        for file in sorted((sources / "src").glob("*.[ch]")):
-            if file.name in {path.name for path in (self.sources / "src").iterdir()}:
-                shutil.copyfile(file, self.sources / "src" / file.name)
+        manifest = _read_manifest(sources / f"{PREFIX}.json")
+        fresh = self.compiled
+        if manifest.get("model_hash") != fresh.model_hash:
+            raise HostToolsError(f"{sources} was generated from another model than {self.model.path}")
+        if (manifest.get("target"), manifest.get("state_bytes")) != (fresh.target, fresh.state_bytes):
+            raise HostToolsError(
+                f"{sources} was generated for {manifest.get('target')} with {manifest.get('state_bytes')} bytes of "
+                f"state, {self.board.name} with --schedule {self.schedule} takes {fresh.target} with "
+                f"{fresh.state_bytes}; give its --schedule, or generate it with --board {self.board.name}"
+            )
+        for name in fresh.files:
+            file = sources / name
+            if file.suffix in (".c", ".h") and file.name != _ADAPTER and file.is_file():
+                shutil.copyfile(file, self.sources / name)
 
     @property
     def layers(self) -> list[Layer]:

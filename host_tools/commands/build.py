@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import PATH, choose_board, json_option, model_argument, working_folder
+from ..options import PATH, choose_board, json_option, model_argument, schedule_option, working_folder
 
 if TYPE_CHECKING:
     from ..boards import Board
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 @click.option("--output", type=PATH, required=True, help="Folder for firmware.elf, its map and the generated sources.")
 @click.option("--sources", type=PATH, help="Build the generated C in this folder instead of fresh C.")
 @click.option("--observe", is_flag=True, help="Report every layer's output (slower; for parity by layer).")
+@schedule_option
 @json_option
-def command(model: Path, board: str, output: Path, sources: Path | None, observe: bool, as_json: bool) -> None:
+def command(
+    model: Path, board: str, output: Path, sources: Path | None, observe: bool, schedule: str, as_json: bool
+) -> None:
     """Build the firmware of MODEL for a board: device application, link and generated code.
 
     The same inputs give the same bytes.
@@ -34,7 +37,7 @@ def command(model: Path, board: str, output: Path, sources: Path | None, observe
 
     chosen, given = choose_board(board), read_model(model)
     with jsonout.quiet_stdout(as_json), working_folder(None) as folder:
-        bench = Workbench(given, chosen, folder, sources)
+        bench = Workbench(given, chosen, folder, sources, schedule=schedule)
         elf = bench.elf(observe)
         footprint = read_footprint(elf)
         written = _keep(elf, bench.sources, output)
@@ -42,6 +45,7 @@ def command(model: Path, board: str, output: Path, sources: Path | None, observe
         "model": given.to_dict(),
         "board": chosen.name,
         "target": chosen.target,
+        "schedule": schedule,
         "observe": observe,
         "elf": str(written),
         "flash_bytes": footprint.flash_bytes,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..options import choose_board, model_argument, workdir_option, working_folder
+from ..options import choose_board, model_argument, schedule_option, workdir_option, working_folder
 
 
 @click.command("flash")
@@ -17,9 +17,10 @@ from ..options import choose_board, model_argument, workdir_option, working_fold
 @click.option(
     "--observe", is_flag=True, help="Report every layer's output: for parity by layer and profiles of layers."
 )
+@schedule_option
 @workdir_option
 def command(
-    model: Path, board: str, port: str | None, protocol: str | None, observe: bool, workdir: Path | None
+    model: Path, board: str, port: str | None, protocol: str | None, observe: bool, schedule: str, workdir: Path | None
 ) -> None:
     """Build the firmware of MODEL and write it to a board that is plugged in."""
     from ..flash import flash
@@ -28,6 +29,6 @@ def command(
 
     chosen = choose_board(board)
     with working_folder(workdir) as folder:
-        bench = Workbench(read_model(model), chosen, folder)
+        bench = Workbench(read_model(model), chosen, folder, schedule=schedule)
         flash(chosen, bench.sources, folder / "platformio", port=port, protocol=protocol, observe=observe)
     click.echo(f"{chosen.name} runs {model.name}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import PATH, json_option, model_argument
+from ..options import PATH, json_option, model_argument, schedule_option
 
 if TYPE_CHECKING:
     from ..generate import Generated
@@ -25,6 +25,7 @@ _DEFAULT_TARGET = "cortex-m4"
     metavar="[aot|tflm]",
     help="`aot`: static C of our own compiler; `tflm`: arrays for TensorFlow Lite Micro.",
 )
+@schedule_option
 @click.option("--output", "output", type=PATH, required=True, help="Folder to write.")
 @click.option("--prefix", default="model", help="Prefix of every C name and file.")
 @click.option(
@@ -37,6 +38,7 @@ def command(
     target: str | None,
     board: str | None,
     engine: str,
+    schedule: str,
     output: Path,
     prefix: str,
     app: bool,
@@ -47,14 +49,22 @@ def command(
 
     Either all files are written or none. Files that thumbnet did not generate are never overwritten unless
     --force is given.
-    """  # fmt: skip
+    """
     from .. import jsonout
     from ..generate import generate
 
     result = generate(
-        model, output, target=target, board=board, engine=engine, prefix=prefix, app=app, force=force,
+        model,
+        output,
+        target=target,
+        board=board,
+        engine=engine,
+        prefix=prefix,
+        schedule=schedule,
+        app=app,
+        force=force,
         default_target=_DEFAULT_TARGET,
-    )  # fmt: skip
+    )
     if as_json:
         jsonout.emit("generate/1", result.to_dict())
     else:
@@ -64,7 +74,7 @@ def command(
 def _print(result: Generated) -> None:
     facts = [
         ("model", f"{result.model.path.name} ({result.model.sha256[:12]})"),
-        ("target", f"{result.target}, engine {result.engine}"),
+        ("target", f"{result.target}, engine {result.engine}, schedule {result.schedule}"),
         ("layers", f"{result.cost.layers:,}"),
         ("MACs", f"{result.cost.macs:,}"),
         _memory(result),

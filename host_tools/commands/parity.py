@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import PATH, choose_board, json_option, model_argument, workdir_option, working_folder
+from ..options import PATH, choose_board, json_option, model_argument, schedule_option, workdir_option, working_folder
 
 if TYPE_CHECKING:
     from ..errors import HostToolsError
@@ -59,6 +59,7 @@ _DEFAULT_WINDOWS = 16
 )
 @click.option("--junit", type=PATH, help="Write the result as JUnit XML too.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Boards at a time.  [default: one per processor core]")
+@schedule_option
 @workdir_option
 @json_option
 def command(boards: tuple[str, ...], junit: Path | None, as_json: bool, **options: Any) -> int:
@@ -96,6 +97,7 @@ def _run(
     every_layer: bool,
     sources: Path | None,
     port: str | None,
+    schedule: str,
     engine: str,
     jobs: int | None,
     workdir: Path | None,
@@ -118,7 +120,7 @@ def _run(
     named = float_classes(open_float_model(float_model), windows.real, len(windows)) if float_model else None
     expected = Expected(open_oracle(given.tflite, engine), windows)
     with working_folder(workdir) as folder, progress_bars() as new_task:
-        plan = ParityPlan(given, expected, folder, sources, every_layer, port)
+        plan = ParityPlan(given, expected, folder, sources, every_layer, port, schedule)
         results = run_boards(plan, chosen, new_task, jobs)
     payloads = []
     for board, result in zip(chosen, results, strict=True):

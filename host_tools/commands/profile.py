@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..options import PATH, choose_board, json_option, model_argument, workdir_option, working_folder
+from ..options import PATH, choose_board, json_option, model_argument, schedule_option, workdir_option, working_folder
 
 
 @click.command("profile")
@@ -15,10 +15,18 @@ from ..options import PATH, choose_board, json_option, model_argument, workdir_o
 @click.option("--seed", type=click.IntRange(min=0), default=1, help="Seed of the window that is run.")
 @click.option("--sources", type=PATH, help="Measure the generated C in this folder instead of fresh C.")
 @click.option("--port", help="Serial port of a real board, flashed with this model before: counts cycles there.")
+@schedule_option
 @workdir_option
 @json_option
 def command(
-    model: Path, board: str, seed: int, sources: Path | None, port: str | None, workdir: Path | None, as_json: bool
+    model: Path,
+    board: str,
+    seed: int,
+    sources: Path | None,
+    port: str | None,
+    schedule: str,
+    workdir: Path | None,
+    as_json: bool,
 ) -> None:
     """Count the instructions of one inference of MODEL on a board, and its flash, RAM and stack.
 
@@ -31,7 +39,9 @@ def command(
 
     chosen = choose_board(board)
     with jsonout.quiet_stdout(as_json), working_folder(workdir) as folder:
-        profile = profile_model(read_model(model), chosen, folder, seed=seed, sources=sources, port=port)
+        profile = profile_model(
+            read_model(model), chosen, folder, seed=seed, sources=sources, port=port, schedule=schedule
+        )
     if as_json:
         jsonout.emit("profile/1", profile.to_dict())
         return

@@ -64,6 +64,13 @@ def test_every_layer_can_be_compared(model):
     assert outcome.json["passed"] is True
 
 
+@pytest.mark.parametrize("schedule", ["stream-h", "stream-w", "auto"])
+def test_streamed_code_has_no_mismatch_in_any_layer(model, schedule):
+    outcome = parity(model, "--schedule", schedule, "--layers", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["schedule"] == schedule
+
+
 def test_people_get_a_table(model):
     outcome = parity(model, "--windows", "4")
     assert outcome.code == 0
@@ -167,6 +174,13 @@ def test_sources_of_another_model_are_refused(model, tmp_path):
     assert "was generated from another model" in outcome.sentence
 
 
+def test_sources_for_another_core_are_refused(model, tmp_path):
+    assert thumbnet("generate", model, "--target", "cortex-m4", "--output", tmp_path / "c").code == 0
+    outcome = parity(model, "--sources", tmp_path / "c")
+    assert outcome.code == 2
+    assert "was generated for cortex-m4" in outcome.sentence
+
+
 def test_a_folder_without_sources_is_refused(model, tmp_path):
     outcome = parity(model, "--sources", tmp_path)
     assert outcome.code == 2
@@ -185,6 +199,7 @@ def test_a_folder_without_sources_is_refused(model, tmp_path):
         (["--float", "none.tflite"], "none.tflite does not exist"),
         (["--windows", "0"], "--windows"),
         (["--oracle", "tensorflow"], "--oracle"),
+        (["--schedule", "spiral"], "unknown schedule 'spiral'"),
     ],
 )
 def test_mistakes_are_one_sentence(model, options, words):
