@@ -19,7 +19,7 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
     quality = new_table("", "|>accuracy|>macro F1|>kappa")
     for title, cells in quality_rows(report):
         quality.add_row(title, *cells, style="bold" if title.startswith("int8") else "")
-    boards = new_table("", "board|parity|>instructions|>per MAC|>flash|>RAM|>stack")
+    boards = new_table("", "board|>mismatches|>instr.|>flash|>RAM|>stack")
     for cells in board_rows(report):
         boards.add_row(*cells)
     low, high = (formats.percent(limit) for limit in report["agreement"]["interval_95"])
@@ -32,6 +32,8 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
         f"  int8 names the float network's stage in [bold]{share}[/] of the windows (95 %: {low} to {high})\n"
     )
     console.print(boards)
+    for oracle, windows in {(b["parity"]["oracle"], b["parity"]["windows"]) for b in report["boards"]}:
+        console.print(f"  mismatches: output bytes of {windows} windows a board against {oracle}", soft_wrap=True)
     console.print(f"  report: [bold]{page}[/]", soft_wrap=True)
 
 
@@ -59,12 +61,10 @@ def board_rows(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _board_row(board: Mapping[str, Any]) -> tuple[str, ...]:
     parity, profile = board["parity"], board["profile"]
-    verdict = f"{formats.count(parity['mismatches'])} of {formats.count(parity['bytes'])} bytes differ"
     colour = "green" if not parity["mismatches"] else "bold red"
     return (
         board["name"],
-        f"[{colour}]{verdict}[/] ({formats.count(parity['windows'])} windows)",
+        f"[{colour}]{formats.count(parity['mismatches'])} of {formats.count(parity['bytes'])} bytes[/]",
         formats.mega(profile["instructions"]),
-        formats.decimals(profile["per_mac"], 2),
         *(formats.kilobytes(profile[key]) for key in ("flash_bytes", "ram_bytes", "stack_bytes")),
     )
