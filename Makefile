@@ -70,7 +70,7 @@ $(STAMP): requirements.lock pyproject.toml setup.py | system-base
 	@echo "==> locked Python dependencies (some minutes the first time)"
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
 	@echo "==> thumbnet itself, editable"
-	@$(BIN)/python -m pip install -q --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m pip install -qq --no-build-isolation --no-deps -e .
 	@touch $@
 
 clean: ## Remove what was built (runs/ and the virtual environment stay)

@@ -83,7 +83,7 @@ def test_demo_on_a_ready_machine_installs_from_the_lock_and_runs(machine):
     done, calls = machine.make("demo")
     assert done.returncode == 0, done.stderr
     assert "python -m pip install -q --require-hashes -r requirements.lock" in calls
-    assert "python -m pip install -q --no-build-isolation --no-deps -e ." in calls
+    assert "python -m pip install -qq --no-build-isolation --no-deps -e ." in calls
     assert calls[-1].split() == ["thumbnet", "demo"]
     assert "==> locked Python dependencies" in done.stdout
 
