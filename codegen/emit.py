@@ -387,7 +387,7 @@ def _layer_info(graph: Graph, step: Step) -> LayerInfo:
         node=step.node.index,
         name=output.name,
         op=step.node.op,
-        tensor=output.index,
+        tensor=output.index if output.index >= 0 else None,
         shape=output.shape,
         dtype=output.dtype,
         bytes=output.bytes,

@@ -46,8 +46,8 @@ class LayerInfo:
         Position in the schedule; what the device reports.
     node : int
         Position of the operator in the .tflite file.
-    tensor : int
-        Index of its first output in the .tflite file.
+    tensor : int or None
+        Index of its first output in the .tflite file; None for a layer of the compiler's own.
     shape, dtype, bytes
         Of that output.
     macs : int
@@ -60,7 +60,7 @@ class LayerInfo:
     node: int
     name: str
     op: str
-    tensor: int
+    tensor: int | None
     shape: tuple[int, ...]
     dtype: str
     bytes: int
