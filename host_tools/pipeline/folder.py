@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import HostToolsError
 from .hashing import file_hash
 
 SCHEMA = "thumbnet.run/1"
 RUN_FILE = "run.json"
+LOCK_FILE = ".lock"
 _PARTIAL = ".partial-"
 
 Work = Callable[[Path], Mapping[str, Any]]
@@ -66,6 +68,7 @@ class RunFolder:
         self.info: dict[str, Any] = {}
         self.stages: dict[str, StageRecord] = {}
         self._lock = threading.RLock()
+        self._claim: IO[bytes] | None = None
 
     @classmethod
     def create(cls, path: Path, name: str) -> RunFolder:
@@ -83,6 +86,7 @@ class RunFolder:
         folder = cls.open(path) if (path / RUN_FILE).is_file() else cls(path, name)
         folder.name = name
         path.mkdir(parents=True, exist_ok=True)
+        folder._claim = claim(path)
         for rest in path.glob(f"{_PARTIAL}*"):
             shutil.rmtree(rest, ignore_errors=True)
         return folder
@@ -199,6 +203,30 @@ class RunFolder:
         """Write `run.json`, whole or not at all."""
         with self._lock:
             write_json(self.path / RUN_FILE, self.to_dict())
+
+
+def claim(path: Path) -> IO[bytes]:
+    """Keep other processes from working in a folder for as long as the returned file is open.
+
+    Raises
+    ------
+    RunError
+        When one already does.
+    """
+    file = (path / LOCK_FILE).open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise RunError(f"another process is working in {path}; wait for it, or choose another output folder") from None
+    return file
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..doctor import examine, missing
+from ..errors import ToolchainMissing
 from ..options import choose_board
 from ..progress import NewTask
 from ..recipes import Recipe
@@ -54,6 +56,7 @@ def run_recipe(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> tup
         When a stage cannot be done; what was finished before stays.
     """
     run = open_run(recipe, output, say, new_task)
+    check_machine(run.boards)
     for stage in _stages():
         stage(run)
     run.folder.forget(keep=_names(run.boards))
@@ -71,6 +74,7 @@ def run_part(recipe: Recipe, output: Path, last: str, say: Say, new_task: NewTas
         When a stage cannot be done.
     """
     run = open_run(recipe, output, say, new_task)
+    check_machine(())
     for name, stage in zip(PART_STAGES, _stages(), strict=False):
         stage(run)
         if name == last:
@@ -92,6 +96,27 @@ def open_run(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> Run:
     folder = RunFolder.create(output, recipe.name)
     folder.info = {**folder.info, **_about(recipe, folder.info)}
     return Run(recipe, folder, boards, say, new_task)
+
+
+def check_machine(boards: Sequence[Board]) -> None:
+    """Refuse a run that this machine cannot finish, before minutes are spent on training.
+
+    The cross compiler is not asked for: where it is missing, PlatformIO may fetch it.
+
+    Raises
+    ------
+    ToolchainMissing
+        Names the first thing missing, how to get it, and the way around it.
+    """
+    purposes = ["train"]
+    purposes += ["host"] if any(board.is_host for board in boards) else []
+    purposes += ["boards"] if any(not board.is_host for board in boards) else []
+    for lack in missing(examine(tuple(purposes))):
+        if lack.name != "arm-none-eabi-gcc":
+            around = (
+                "; --board host needs no emulator" if "boards" in lack.purposes and "train" not in lack.purposes else ""
+            )
+            raise ToolchainMissing(f"{lack.name} is needed and missing ({lack.detail}): {lack.remedy}{around}")
 
 
 def with_boards(recipe: Recipe, names: Sequence[str]) -> Recipe:

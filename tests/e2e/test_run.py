@@ -8,6 +8,9 @@ shows that), or anything about boards (`tests/firmware`, and the slow test below
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +64,7 @@ def test_every_artefact_is_there(run):
                  "profile.json", "run.json", "report.html", "report.json", "generated/host/src/model.c",
                  "firmware/host.elf", "signals/SC4001E0-PSG.edf"):  # fmt: skip
         assert (run / name).is_file(), name
-    assert not list(run.glob(".*"))
+    assert [path.name for path in run.glob(".*")] == [".lock"]
 
 
 def test_parity_is_exact_on_held_out_windows(run):
@@ -107,6 +110,22 @@ def test_a_second_run_does_nothing(place, first):
     stages = [line for line in outcome.err.splitlines() if line]
     assert stages and all(line.endswith("up to date") for line in stages)
     assert "0 of 60 bytes" in outcome.out
+
+
+def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(place, tmp_path):
+    words = [sys.executable, "-m", "thumbnet.host_tools", "run", place / "short.toml", "--output", tmp_path / "run"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("train"):
+                process.send_signal(signal.SIGINT)
+                break
+        process.stderr.read()
+    assert process.returncode == 130
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "run.json", "signals"]
+    again = thumbnet("train", "sleep", "--recipe", place / "short.toml", "--output", tmp_path / "run")
+    assert again.code == 0, again.err
+    assert "signals                  up to date" in again.err
+    assert (tmp_path / "run" / "model.keras").is_file()
 
 
 def test_other_windows_redo_only_what_depends_on_them(place, run, tmp_path):

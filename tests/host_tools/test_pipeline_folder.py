@@ -43,7 +43,7 @@ def test_a_failing_stage_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         folder.perform("train", "k2", fails)
     assert (folder.path / "model.bin").read_text() == "one"
-    assert sorted(path.name for path in folder.path.iterdir()) == ["model.bin", "run.json"]
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "model.bin", "run.json"]
     assert folder.up_to_date("train", "k")
 
 
@@ -64,10 +64,20 @@ def test_stages_of_boards_that_left_the_recipe_are_removed(tmp_path):
 
 
 def test_leftovers_of_a_killed_process_are_swept(tmp_path):
-    RunFolder.create(tmp_path / "run", "run").save()
+    folder = RunFolder.create(tmp_path / "run", "run")
+    folder.save()
+    del folder
     (tmp_path / "run" / ".partial-dead").mkdir()
     RunFolder.create(tmp_path / "run", "run")
     assert not (tmp_path / "run" / ".partial-dead").exists()
+
+
+def test_two_processes_do_not_work_in_one_folder(tmp_path):
+    first = RunFolder.create(tmp_path / "run", "run")
+    with pytest.raises(RunError, match="another process is working in"):
+        RunFolder.create(tmp_path / "run", "run")
+    del first
+    RunFolder.create(tmp_path / "run", "run")
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
