@@ -13,13 +13,6 @@ from thumbnet.host_tools.errors import HostToolsError
 from thumbnet.host_tools.writing import write_files
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "small.tflite"
-    path.write_bytes(small_model())
-    return path
-
-
 def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 

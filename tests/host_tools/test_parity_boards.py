@@ -13,28 +13,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.command import thumbnet
-from support.small_models import small_model, two_inputs_model
+from support.small_models import two_inputs_model
 from thumbnet.host_tools.boards import boards
 
 pytestmark = pytest.mark.qemu
 EMULATED = [name for name, board in boards().items() if board.machine is not None]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_cache(tmp_path_factory):
-    """Builds are kept for the session, apart from the user's own."""
-    before = os.environ.get("THUMBNET_CACHE")
-    os.environ["THUMBNET_CACHE"] = str(before or tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["THUMBNET_CACHE"]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "small.tflite"
-    path.write_bytes(small_model())
-    return path
 
 
 def test_all_boards_at_once_compute_what_the_oracle_computes(model, tmp_path):

@@ -7,7 +7,6 @@ whether the kernels are right in general (the property suite).
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 import sys
@@ -20,23 +19,6 @@ from support.command import Outcome, thumbnet
 from support.small_models import small_model, two_inputs_model
 from thumbnet.codegen import compile_model
 from thumbnet.host_tools.oracle import open_oracle
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_cache(tmp_path_factory):
-    """Builds are kept for the session, apart from the user's own."""
-    before = os.environ.get("THUMBNET_CACHE")
-    os.environ["THUMBNET_CACHE"] = str(before or tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["THUMBNET_CACHE"]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "small.tflite"
-    path.write_bytes(small_model())
-    return path
 
 
 def parity(model: Path, *options: str | Path, **keywords) -> Outcome:

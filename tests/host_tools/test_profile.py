@@ -6,13 +6,10 @@ that the layers add up. What is not: how fast the kernels are (the benchmarks).
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from support.command import thumbnet
-from support.small_models import small_model
 from thumbnet.host_tools.boards import get_board
 from thumbnet.host_tools.errors import DeviceError
 from thumbnet.host_tools.profile import Meter, _layer_costs, _meter
@@ -21,23 +18,6 @@ PROMISED = (
     "instructions", "macs", "flash_bytes", "code_bytes", "weight_bytes", "ram_bytes", "state_bytes", "stack_bytes",
     "arena_bytes_tflm_host", "layers",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_cache(tmp_path_factory):
-    """Builds are kept for the session, apart from the user's own."""
-    before = os.environ.get("THUMBNET_CACHE")
-    os.environ["THUMBNET_CACHE"] = str(before or tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["THUMBNET_CACHE"]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "small.tflite"
-    path.write_bytes(small_model())
-    return path
 
 
 def test_on_the_host_time_stands_in_for_instructions(model):

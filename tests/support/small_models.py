@@ -71,3 +71,18 @@ def two_inputs_model() -> bytes:
     builder.operator("ADD", [x, y], [added])
     builder.operator("MUL", [x, y], [scaled])
     return builder.build([x, y], [added, scaled])
+
+
+def signal_model() -> bytes:
+    """Two channels of 16 samples, (1, 2, 16, 1), to three classes; its input takes -1 to 1 as -127 to 127."""
+    rng = np.random.default_rng(8)
+    builder = ModelBuilder()
+    x = builder.tensor((1, 2, 16, 1), scale=1 / 127, zero_point=0, name="signals")
+    a = builder.tensor((1, 2, 16, 4), scale=0.02, zero_point=-20, name="conv")
+    b = builder.tensor((1, 4), scale=0.02, zero_point=-20, name="mean")
+    c = builder.tensor((1, 3), scale=0.05, zero_point=0, name="classes")
+    step = {"stride_h": 1, "stride_w": 1, "padding": "SAME"}
+    builder.operator("CONV_2D", [x, *_weights(builder, rng, (4, 1, 5, 1), 1 / 127)], [a], activation="RELU", **step)
+    builder.operator("MEAN", [a, builder.constant([1, 2])], [b], keep_dims=False)
+    builder.operator("FULLY_CONNECTED", [b, *_weights(builder, rng, (3, 4), 0.02)], [c])
+    return builder.build([x], [c])
