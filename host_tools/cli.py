@@ -34,34 +34,23 @@ SECTIONS: dict[str, dict[str, str]] = {
         "run": "Run a recipe, skipping the stages that are up to date.",
     },
     "Model": {
-        "train": "Train a model on signals.",
-        "compress": "Prune and distil a trained model.",
-        "evaluate": "Score a model on its test subjects.",
-        "convert": "Turn a Keras model into an int8 .tflite and a bundle.",
+        "train": "Train the network of a recipe.",
+        "compress": "Quantize the network of a recipe to int8.",
+        "evaluate": "Score a recipe on its held-out windows.",
+        "convert": "Turn a Keras model into an int8 .tflite.",
         "analyze": "List operators, MACs, unsupported layers and the boards a model fits.",
     },
     "Firmware": {
         "generate": "Turn an int8 model into C sources.",
         "build": "Build the firmware of a model for a board.",
         "flash": "Build the firmware and write it to a board.",
-        "boards": "List the boards.",
         "devices": "List boards and what is plugged in.",
-        "export": "Pack a model as an Arduino/PlatformIO library.",
     },
     "Proof": {
         "parity": "Compare every output byte of a board with TensorFlow Lite Micro.",
         "profile": "Count instructions, flash, RAM and stack on a board.",
         "predict": "Score a recording with a model, on the host or on a board.",
         "report": "Write one self-contained HTML page about a run.",
-        "compare": "Compare two models or two runs.",
-        "bench": "Measure models over boards and engines.",
-        "search": "Search for a model within a budget.",
-    },
-    "Live": {
-        "monitor": "Stream signals to a board and watch its answers.",
-        "gateway": "Forward a board's answers.",
-        "serve": "Serve predictions over HTTP.",
-        "data": "Fetch public recordings.",
     },
 }
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.command import thumbnet
 from support.small_models import float_model, small_model, unsupported_model
 from thumbnet.host_tools.errors import HostToolsError
+from thumbnet.host_tools.oracle import open_oracle
 from thumbnet.host_tools.writing import write_files
 
 
@@ -70,6 +73,13 @@ def test_the_tflm_engine_embeds_the_very_bytes(model, tmp_path):
     assert outcome.code == 0, outcome.err
     assert outcome.json["weight_bytes"] == model.stat().st_size
     assert outcome.json["state_bytes"] is None
+    text = (tmp_path / "out" / "model_model_data.cc").read_text()
+    numbers = text[text.index("= {") : text.rindex("}")]
+    embedded = bytes(int(number, 0) for number in re.findall(r"\b(?:0x[0-9a-f]+|\d+)\b", numbers))
+    assert embedded == model.read_bytes()
+    # What the firmware would run is run here, by the same interpreter.
+    inputs = [np.zeros((1, 8, 8, 2), np.int8)]
+    np.testing.assert_array_equal(open_oracle(embedded).run(inputs)[0], open_oracle(small_model()).run(inputs)[0])
 
 
 def test_a_board_implies_its_core(model, tmp_path):

@@ -46,6 +46,13 @@ def test_every_layer_can_be_compared(model):
     assert outcome.json["passed"] is True
 
 
+@pytest.mark.parametrize("name", ["kws_ref_model.tflite", "pretrainedResnet_quant.tflite"])
+def test_public_models_have_no_mismatch_in_any_layer(shared_dir, name):
+    outcome = parity(shared_dir / "models" / name, "--layers", "--windows", "8", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["passed"] is True
+
+
 @pytest.mark.parametrize("schedule", ["stream-h", "stream-w", "auto"])
 def test_streamed_code_has_no_mismatch_in_any_layer(model, schedule):
     outcome = parity(model, "--schedule", schedule, "--layers", "--json")
