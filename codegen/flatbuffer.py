@@ -10,6 +10,7 @@ Format: https://flatbuffers.dev/internals (soffset to the vtable, 16-bit field o
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,16 @@ import numpy.typing as npt
 
 from .errors import ModelError
 
+#: Bytes of lists that may be read per byte of the file: lists may share their bytes, but not without end.
+_SHARING = 4
 
-@dataclass(frozen=True)
+
+@dataclass
 class Buffer:
     """The whole file, read by checked little-endian access."""
 
     data: bytes
+    listed: int = 0
 
     def unpack(self, code: str, at: int) -> Any:
         """One scalar of `struct` type `code` at byte `at`."""
@@ -43,6 +48,14 @@ class Buffer:
         if start + 4 + length * item_size > len(self.data):
             raise ModelError(f"the model file is damaged: a list of {length} items at byte {start} runs past its end")
         return start + 4, length
+
+    def walk(self, at: int, item_size: int) -> tuple[int, int]:
+        """A vector that will be walked item by item; a damaged file must not make that long."""
+        start, length = self.vector(at, item_size)
+        self.listed += length * item_size
+        if self.listed > _SHARING * len(self.data):
+            raise ModelError(f"the model file is damaged: its lists overlap, {self.listed} bytes of {len(self.data)}")
+        return start, length
 
 
 @dataclass(frozen=True)
@@ -81,16 +94,25 @@ class Table:
         at = self._field(number)
         if at is None:
             return []
-        start, length = self.buffer.vector(at, 4)
+        start, length = self.buffer.walk(at, 4)
         return [Table(self.buffer, self.buffer.follow(start + 4 * i)) for i in range(length)]
 
     def array(self, number: int, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
         """Field that is a vector of scalars, as a read-only array; None when absent."""
+        return self._array(number, dtype, self.buffer.walk)
+
+    def payload(self, number: int) -> npt.NDArray[Any] | None:
+        """Field that is a vector of bytes which nobody walks: tensors may share one."""
+        return self._array(number, np.uint8, self.buffer.vector)
+
+    def _array(
+        self, number: int, dtype: npt.DTypeLike, read: Callable[[int, int], tuple[int, int]]
+    ) -> npt.NDArray[Any] | None:
         at = self._field(number)
         if at is None:
             return None
         kind = np.dtype(dtype).newbyteorder("<")
-        start, length = self.buffer.vector(at, kind.itemsize)
+        start, length = read(at, kind.itemsize)
         return np.frombuffer(self.buffer.data, kind, length, start)
 
     def integers(self, number: int) -> tuple[int, ...]:

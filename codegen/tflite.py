@@ -92,7 +92,7 @@ def _constant(
         raise ModelError(f"tensor {index} '{name}' refers to buffer {buffer} of {len(buffers)}")
     if buffers[buffer].scalar(1, "Q", 0) > 1:
         raise UnsupportedError(f"tensor {index} '{name}' keeps its values outside the flatbuffer")
-    raw = buffers[buffer].array(0, np.uint8)
+    raw = buffers[buffer].payload(0)
     if raw is None or len(raw) == 0:
         return None
     if dtype not in ITEM_BYTES:
