@@ -10,6 +10,7 @@ from .errors import OptionError, UnsupportedError
 from .ir import Graph, verify
 from .model import Analysis, CompiledModel, LayerReport, describe
 from .ops import OPERATORS, refusal
+from .ops.base import MOVABLE_TYPES
 from .passes.swap_axes import swap_axes
 from .schedule import make_schedule
 from .targets import Target, find_target
@@ -128,7 +129,26 @@ def analyze_model(tflite: bytes) -> Analysis:
 def _check(graph: Graph) -> None:
     refused = [(node, reason) for node in graph.nodes if (reason := refusal(graph, node)) is not None]
     if not refused:
+        _check_ports(graph)
         return
     node, reason = refused[0]
     more = f" (and {len(refused) - 1} more layers; 'thumbnet analyze' lists them all)" if len(refused) > 1 else ""
     raise UnsupportedError(f"layer {node.index} {node.op} '{graph.name(node)}': {reason}{more}")
+
+
+def _check_ports(graph: Graph) -> None:
+    """Inputs and outputs become pointers of the generated interface."""
+    for what, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        if not indices:
+            raise UnsupportedError(f"the model has no {what}")
+        if len(set(indices)) != len(indices):
+            raise UnsupportedError(f"the model lists one tensor as an {what} twice")
+        for tensor in (graph.tensors[i] for i in indices):
+            if tensor.dtype not in MOVABLE_TYPES:
+                allowed = ", ".join(MOVABLE_TYPES)
+                raise UnsupportedError(f"the model's {what} '{tensor.name}' is {tensor.dtype}: allowed are {allowed}")
+            if tensor.elements == 0:
+                raise UnsupportedError(f"the model's {what} '{tensor.name}' of shape {list(tensor.shape)} is empty")
+    constants = [graph.tensors[i].name for i in graph.inputs if graph.tensors[i].data is not None]
+    if constants:
+        raise UnsupportedError(f"the model's input '{constants[0]}' is a constant")

@@ -59,8 +59,8 @@ class Tensor:
 
     @property
     def bytes(self) -> int:
-        """Size in memory, bytes."""
-        return self.elements * ITEM_BYTES[self.dtype]
+        """Size in memory, bytes; 0 for types that C does not hold."""
+        return self.elements * ITEM_BYTES.get(self.dtype, 0)
 
     @property
     def q(self) -> Quantization:
@@ -113,7 +113,9 @@ class Graph:
         return None if index is None else self.tensors[index]
 
     def output(self, node: Node, position: int = 0) -> Tensor:
-        """Output tensor of `node`."""
+        """Output tensor of `node`; ModelError when it is absent."""
+        if position >= len(node.outputs):
+            raise ModelError(f"layer {node.index} {node.op} lacks its output {position}")
         return self.tensors[node.outputs[position]]
 
     def consumers(self, tensor: int) -> Iterator[Node]:

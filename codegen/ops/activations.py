@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ir import Graph, Node
+from ..quantized_math import Multiplier, leaky_relu_multiplier, relu_multiplier, rescale_multiplier, rsqrt_multiplier
 from ..reference import activations, quantize
 from .base import (
     PER_TENSOR,
@@ -17,6 +18,7 @@ from .base import (
     Lowered,
     Operator,
     int8_tensors,
+    rescaling,
     slice_by_slice,
 )
 
@@ -48,6 +50,35 @@ def _output_is(scale: float, zero_point: int) -> Constraint:
     return Constraint(f"the output has scale {scale:g} and zero point {zero_point}", check)
 
 
+def _relu(graph: Graph, node: Node) -> Multiplier:
+    return relu_multiplier(graph.input(node, 0).q.scale, graph.output(node).q.scale)
+
+
+def _leaky(graph: Graph, node: Node) -> Multiplier:
+    return leaky_relu_multiplier(graph.input(node, 0).q.scale, node.attrs["alpha"], graph.output(node).q.scale)
+
+
+def _rescale(graph: Graph, node: Node) -> Multiplier:
+    return rescale_multiplier(graph.input(node, 0).q.scale, graph.output(node).q.scale)
+
+
+def _rsqrt_scale(graph: Graph, node: Node) -> str | None:
+    shift = rsqrt_multiplier(graph.input(node, 0).q.scale, graph.output(node).q.scale).shift
+    return None if -11 <= shift <= 30 else f"the factor is 2^{shift}"
+
+
+def _six_fits(graph: Graph, node: Node) -> str | None:
+    scale = graph.input(node, 0).q.scale
+    return None if scale > 6 * 2.0**-31 else f"got {scale:g}"
+
+
+def _small_alpha(graph: Graph, node: Node) -> str | None:
+    alpha = node.attrs["alpha"]
+    return None if abs(alpha) <= _LARGEST_ALPHA else f"got {alpha:g}"  # NaN is refused too
+
+
+_LARGEST_ALPHA = 1 << 20
+
 OPERATORS = (
     _operator(
         "LOGISTIC",
@@ -65,21 +96,31 @@ OPERATORS = (
         "RELU",
         lambda x, g, n: activations.relu(x, q_in=g.input(n, 0).q, q_out=g.output(n).q),
         "max(x, 0)",
+        rescaling(lambda graph, node: [_relu(graph, node)]),
     ),
-    _operator("RELU6", lambda x, g, n: activations.relu6(x, q_in=g.input(n, 0).q), "min(max(x, 0), 6)"),
+    _operator(
+        "RELU6",
+        lambda x, g, n: activations.relu6(x, q_in=g.input(n, 0).q),
+        "min(max(x, 0), 6)",
+        Constraint("the input's scale is above 6 / 2^31", _six_fits),
+    ),
     _operator(
         "LEAKY_RELU",
         lambda x, g, n: activations.leaky_relu(x, alpha=n.attrs["alpha"], q_in=g.input(n, 0).q, q_out=g.output(n).q),
         "x where positive, alpha x elsewhere",
+        Constraint(f"alpha is at most {_LARGEST_ALPHA}", _small_alpha),
+        rescaling(lambda graph, node: [_relu(graph, node), _leaky(graph, node)]),
     ),
     _operator(
         "RSQRT",
         lambda x, g, n: activations.rsqrt(x, q_in=g.input(n, 0).q, q_out=g.output(n).q),
         "1 / sqrt(x); codes at or below the zero point give 127",
+        Constraint("the output's scale suits 1 / sqrt(input scale): a factor from 2^-11 to 2^30", _rsqrt_scale),
     ),
     _operator(
         "QUANTIZE",
         lambda x, g, n: quantize.quantize(x, q_in=g.input(n, 0).q, q_out=g.output(n).q),
         "change of scale and zero point, int8 to int8",
+        rescaling(lambda graph, node: [_rescale(graph, node)]),
     ),
 )

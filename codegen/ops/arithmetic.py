@@ -24,17 +24,12 @@ from .base import (
     Operator,
     int8_tensors,
     output_limits,
+    per_tensor,
+    rescaling,
     slice_by_slice,
 )
 
 _MAX_RANK = 4
-
-
-def _quantized(graph: Graph, node: Node) -> str | None:
-    for tensor in (graph.input(node, 0), graph.input(node, 1), graph.output(node)):
-        if tensor.quantization is None or len(tensor.q.scales) != 1 or not -128 <= tensor.q.zero_point <= 127:
-            return f"'{tensor.name}' has not"
-    return None
 
 
 def _broadcasts(graph: Graph, node: Node) -> str | None:
@@ -115,9 +110,13 @@ def _lower_add(
     return lower
 
 
+def _scales(graph: Graph, node: Node) -> tuple[float, float, float]:
+    return graph.input(node, 0).q.scale, graph.input(node, 1).q.scale, graph.output(node).q.scale
+
+
 def _lower_mul(graph: Graph, node: Node) -> Lowered:
     in1, in2, out = graph.input(node, 0), graph.input(node, 1), graph.output(node)
-    multiplier, shift = mul_multiplier(in1.q.scale, in2.q.scale, out.q.scale)
+    multiplier, shift = mul_multiplier(*_scales(graph, node))
     params: dict[str, Init] = {
         "shape": _shape(graph, node),
         "multiplier": multiplier,
@@ -132,7 +131,7 @@ def _lower_mul(graph: Graph, node: Node) -> Lowered:
 
 def _output_scale(scaling: Callable[[float, float, float], AddMultipliers]) -> Constraint:
     def check(graph: Graph, node: Node) -> str | None:
-        scales = (graph.input(node, 0).q.scale, graph.input(node, 1).q.scale, graph.output(node).q.scale)
+        scales = _scales(graph, node)
         return None if scaling(*scales).output.shift <= 0 else f"scales {scales[0]:g}, {scales[1]:g}, {scales[2]:g}"
 
     return Constraint("the output's scale is not a million times finer than the inputs'", check)
@@ -140,7 +139,7 @@ def _output_scale(scaling: Callable[[float, float, float], AddMultipliers]) -> C
 
 _CONSTRAINTS = (
     int8_tensors(2),
-    Constraint("inputs and output have one scale and a zero point from -128 to 127", _quantized),
+    per_tensor(2),
     SMALL_DIMENSIONS,
     Constraint(f"the inputs broadcast to the output over at most {_MAX_RANK} dimensions", _broadcasts),
 )
@@ -161,14 +160,17 @@ SUB = Operator(
 )
 MUL = Operator(
     "MUL",
-    (*_CONSTRAINTS, CLAMPS),
+    (*_CONSTRAINTS, CLAMPS, rescaling(lambda graph, node: [mul_multiplier(*_scales(graph, node))])),
     _lower_mul,
     stream=slice_by_slice(_lower_mul),
     summary="element-wise product, broadcasting",
 )
 SQUARED_DIFFERENCE = Operator(
     "SQUARED_DIFFERENCE",
-    _CONSTRAINTS,
+    (
+        *_CONSTRAINTS,
+        rescaling(lambda graph, node: [squared_difference_multipliers(*_scales(graph, node)).output]),
+    ),
     _lower_add("squared_difference", squared_difference_multipliers),
     stream=slice_by_slice(_lower_add("squared_difference", squared_difference_multipliers)),
     summary="square of the element-wise difference, broadcasting",

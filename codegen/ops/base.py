@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy.typing as npt
 
 from ..ir import Graph, Node, Tensor
-from ..quantized_math import activation_range, output_size, padding_before
+from ..quantized_math import Multiplier, activation_range, output_size, padding_before
 
 MAX_DIMENSION = 65535
 
@@ -150,23 +150,49 @@ def int8_tensors(inputs: int) -> Constraint:
     )
 
 
+#: Types of values that C holds and the generated code may move.
+MOVABLE_TYPES = ("int8", "uint8", "bool", "int16", "int32", "float32")
+
+
 def movable_tensors(inputs: Sequence[int]) -> Constraint:
     """Values that are only moved may have any type that C holds."""
-    allowed = ("int8", "uint8", "bool", "int16", "int32", "float32")
-    return Constraint(f"inputs and outputs are one of {', '.join(allowed)}", _types(inputs, allowed))
+    return Constraint(f"inputs and outputs are one of {', '.join(MOVABLE_TYPES)}", _types(inputs, MOVABLE_TYPES))
 
 
-def _per_tensor(graph: Graph, node: Node) -> str | None:
-    tensors = [graph.optional(node, 0), *(graph.tensors[i] for i in node.outputs)]
-    for tensor in tensors:
-        if tensor is None or tensor.quantization is None or len(tensor.quantization.scales) != 1:
-            return f"'{tensor.name}' has not exactly one scale" if tensor else "the first input is absent"
-        if not -128 <= tensor.q.zero_point <= 127:
-            return f"'{tensor.name}' has zero point {tensor.q.zero_point}"
-    return None
+_SCALE_EXPONENT = 60  # beyond 2 to this power, ratios of scales leave what float32 holds
 
 
-PER_TENSOR = Constraint("input and outputs have one scale and a zero point from -128 to 127", _per_tensor)
+def per_tensor(inputs: int) -> Constraint:
+    """The first `inputs` inputs and every output have one scale and an int8 zero point."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        tensors = [graph.input(node, i) for i in range(inputs)] + [graph.tensors[i] for i in node.outputs]
+        for tensor in tensors:
+            if tensor.quantization is None or len(tensor.quantization.scales) != 1:
+                return f"'{tensor.name}' has not exactly one scale"
+            if not -128 <= tensor.q.zero_point <= 127:
+                return f"'{tensor.name}' has zero point {tensor.q.zero_point}"
+            if not 2.0**-_SCALE_EXPONENT <= tensor.q.scale <= 2.0**_SCALE_EXPONENT:
+                return f"'{tensor.name}' has scale {tensor.q.scale:g}"
+        return None
+
+    text = f"one scale from 2^-{_SCALE_EXPONENT} to 2^{_SCALE_EXPONENT} and a zero point from -128 to 127"
+    return Constraint(f"inputs and outputs have {text}", check)
+
+
+PER_TENSOR = per_tensor(1)
+
+_LARGEST_SHIFT = 30
+
+
+def rescaling(multipliers: Callable[[Graph, Node], Iterable[Multiplier]]) -> Constraint:
+    """No value is scaled up by more bits than 32 hold."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        shift = max((m.shift for m in multipliers(graph, node)), default=0)
+        return None if shift <= _LARGEST_SHIFT else f"the factor is 2^{shift}"
+
+    return Constraint(f"the output's scale is at most 2^{_LARGEST_SHIFT} times finer than the inputs' call for", check)
 
 
 def _small_dimensions(graph: Graph, node: Node) -> str | None:
@@ -197,11 +223,17 @@ def rank(dimensions: int) -> Constraint:
 
 
 def activation(*allowed: str) -> Constraint:
-    """The fused activation is one of `allowed`."""
-    return Constraint(
-        f"fused activation is one of {', '.join(allowed)}",
-        lambda graph, node: None if node.attrs["activation"] in allowed else f"got {node.attrs['activation']}",
-    )
+    """The fused activation is one of `allowed`, and its limits fit 32 bits as codes, which TFLM asks for."""
+
+    def check(graph: Graph, node: Node) -> str | None:
+        name = node.attrs["activation"]
+        if name not in allowed:
+            return f"got {name}"
+        tensor = graph.output(node)
+        tiny = tensor.quantization is not None and tensor.q.scale < 6 * 2.0**-31
+        return f"got {name} at scale {tensor.q.scale:g}" if tiny and name in ("RELU6", "RELU_N1_TO_1") else None
+
+    return Constraint(f"fused activation is one of {', '.join(allowed)}", check)
 
 
 CLAMPS = activation("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
@@ -255,7 +287,7 @@ def windows_fit(kernel: Callable[[Graph, Node], tuple[int, int]]) -> Constraint:
         source, target = graph.input(node, 0), graph.output(node)
         for position, (which, size) in enumerate(zip("hw", kernel(graph, node), strict=True)):
             stride, dilation = node.attrs[f"stride_{which}"], node.attrs.get(f"dilation_{which}", 1)
-            if min(stride, dilation, size) < 1 or max(stride, dilation, size) > MAX_DIMENSION:
+            if min(stride, dilation, size) < 1 or max(stride, (size - 1) * dilation + 1) > MAX_DIMENSION:
                 return f"kernel {size}, stride {stride}, dilation {dilation}"
             length = source.shape[position + 1]
             expected = output_size(node.attrs["padding"], length, size, stride, dilation)

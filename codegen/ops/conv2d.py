@@ -25,6 +25,7 @@ from .base import (
     int8_tensors,
     output_limits,
     rank,
+    rescaling,
     row_window,
     windows_fit,
 )
@@ -45,9 +46,23 @@ def _channels_match(graph: Graph, node: Node) -> str | None:
     return None
 
 
-def _symmetric(graph: Graph, node: Node) -> str | None:
-    weights = graph.input(node, 1)
-    return "a weight zero point is not 0" if weights.quantization is None or any(weights.q.zero_points) else None
+def weight_constraints(axis: int) -> tuple[Constraint, ...]:
+    """The weights are int8 constants, symmetric, with one scale or one per index of `axis`, the output channels."""
+
+    def symmetric(graph: Graph, node: Node) -> str | None:
+        return "a zero point is not 0" if any(graph.input(node, 1).q.zero_points) else None
+
+    def scaled(graph: Graph, node: Node) -> str | None:
+        weights = graph.input(node, 1)
+        if len(weights.q.scales) == 1 or weights.q.axis == axis % len(weights.shape):
+            return None
+        return f"there are {len(weights.q.scales)} along axis {weights.q.axis}"
+
+    return (
+        constant_input(1, "the weight tensor", "int8"),
+        Constraint("weights have zero point 0", symmetric),
+        Constraint("weights have one scale, or one per output channel", scaled),
+    )
 
 
 def bias_constraint(channels: int) -> Constraint:
@@ -159,16 +174,17 @@ def lower_conv(
     )
 
 
-WEIGHTS = constant_input(1, "the weight tensor", "int8")
-SYMMETRIC = Constraint("weights have zero point 0", _symmetric)
+def scales_down(graph: Graph, node: Node) -> Sequence[Multiplier]:
+    """Rescaling of each output channel's accumulator, for a constraint."""
+    return channel_multipliers(graph, node, graph.output(node).shape[-1])
+
 
 OPERATOR = Operator(
     "CONV_2D",
     (
         int8_tensors(1),
-        WEIGHTS,
+        *weight_constraints(0),
         PER_TENSOR,
-        SYMMETRIC,
         SMALL_DIMENSIONS,
         rank(4),
         Constraint("the filters span all input channels (no groups)", _channels_match),
@@ -176,6 +192,7 @@ OPERATOR = Operator(
         windows_fit(kernel_size),
         bias_constraint(-1),
         accumulator_fits((1, 2, 3)),
+        rescaling(scales_down),
     ),
     lower,
     macs,

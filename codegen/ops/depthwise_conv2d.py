@@ -17,17 +17,18 @@ from .base import (
     int8_tensors,
     output_limits,
     rank,
+    rescaling,
     row_window,
     windows_fit,
 )
 from .conv2d import (
-    SYMMETRIC,
-    WEIGHTS,
     accumulator_fits,
     bias_constraint,
     channel_array,
     channel_multipliers,
     kernel_size,
+    scales_down,
+    weight_constraints,
 )
 
 
@@ -83,9 +84,8 @@ OPERATOR = Operator(
     "DEPTHWISE_CONV_2D",
     (
         int8_tensors(1),
-        WEIGHTS,
+        *weight_constraints(-1),
         PER_TENSOR,
-        SYMMETRIC,
         SMALL_DIMENSIONS,
         rank(4),
         Constraint(
@@ -95,6 +95,7 @@ OPERATOR = Operator(
         windows_fit(kernel_size),
         bias_constraint(-1),
         accumulator_fits((0, 1, 2)),
+        rescaling(scales_down),
     ),
     lower,
     macs,

@@ -6,6 +6,7 @@ from ..ir import Graph, Node
 from ..quantized_math import Multiplier, fully_connected_multiplier
 from .base import (
     CLAMPS,
+    MAX_DIMENSION,
     PER_TENSOR,
     SMALL_DIMENSIONS,
     Constraint,
@@ -13,8 +14,9 @@ from .base import (
     Lowered,
     Operator,
     int8_tensors,
+    rescaling,
 )
-from .conv2d import SYMMETRIC, WEIGHTS, accumulator_fits, bias_constraint, channel_multipliers, lower_conv
+from .conv2d import accumulator_fits, bias_constraint, channel_multipliers, lower_conv, weight_constraints
 
 _BIAS_SCALE_TOLERANCE = 0.02  # TFLM refuses a bias whose scale is further off, relative to the output's
 
@@ -22,9 +24,10 @@ _BIAS_SCALE_TOLERANCE = 0.02  # TFLM refuses a bias whose scale is further off, 
 def _shapes_match(graph: Graph, node: Node) -> str | None:
     source, weights, target = graph.input(node, 0), graph.input(node, 1), graph.output(node)
     shapes = f"weights {list(weights.shape)}, input {list(source.shape)}, output {list(target.shape)}"
-    if len(weights.shape) != 2 or target.shape[-1] != weights.shape[0]:
+    if len(weights.shape) != 2 or target.shape[-1:] != weights.shape[:1]:
         return shapes
-    return None if source.elements == target.elements // weights.shape[0] * weights.shape[1] else shapes
+    batches = target.elements // weights.shape[0]
+    return None if source.elements == batches * weights.shape[1] and batches <= MAX_DIMENSION else shapes
 
 
 def _bias_scale(graph: Graph, node: Node) -> str | None:
@@ -62,11 +65,10 @@ OPERATOR = Operator(
     "FULLY_CONNECTED",
     (
         int8_tensors(1),
-        WEIGHTS,
+        *weight_constraints(0),
         PER_TENSOR,
-        SYMMETRIC,
         SMALL_DIMENSIONS,
-        Constraint("weights are [outputs, inputs] and the shapes agree", _shapes_match),
+        Constraint(f"weights are [outputs, inputs], the shapes agree, at most {MAX_DIMENSION} rows", _shapes_match),
         Constraint(
             "weights have the default format",
             lambda graph, node: "they are shuffled" if node.attrs["weights_format"] else None,
@@ -75,6 +77,7 @@ OPERATOR = Operator(
         bias_constraint(-1),
         Constraint("the bias has the scale of input times weights", _bias_scale),
         accumulator_fits((1,)),
+        rescaling(lambda graph, node: _multipliers(graph, node, graph.input(node, 1).shape[0])),
     ),
     lower,
     macs,

@@ -41,6 +41,13 @@ def _integers(graph: Graph, node: Node, position: int) -> list[int]:
     return [int(v) for v in data.reshape(-1)]
 
 
+def _axis(axis: int, rank: int) -> int:
+    """An axis counted from the front; ValueError when there is none such."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} of {rank}")
+    return axis % rank
+
+
 def _offset(view: _View, base: _View) -> int:
     return int(view.__array_interface__["data"][0] - base.__array_interface__["data"][0])
 
@@ -124,24 +131,37 @@ def _transpose(graph: Graph, node: Node, x: _View) -> list[_View]:
 
 
 def _slice(graph: Graph, node: Node, x: _View) -> list[_View]:
-    return [layout.slice_(x, _integers(graph, node, 1), _integers(graph, node, 2))]
+    begin, size = _integers(graph, node, 1), _integers(graph, node, 2)
+    for first, count, length in zip(begin, size, x.shape, strict=True):
+        if first < 0 or count < -1 or first + count > length:
+            raise ValueError(f"{count} elements from {first} of {length}")
+    return [layout.slice_(x, begin, size)]
 
 
 def _strided_slice(graph: Graph, node: Node, x: _View) -> list[_View]:
     begin, end, strides = (_integers(graph, node, i) for i in (1, 2, 3))
     masks = {name: node.attrs[name] for name in ("begin_mask", "end_mask", "shrink_axis_mask")}
+    if any(masks["shrink_axis_mask"] >> axis & 1 and stride < 0 for axis, stride in enumerate(strides)):
+        raise ValueError("TFLM leaves the output unwritten")
     return [layout.strided_slice(x, begin, end, strides, **masks)]
 
 
 def _split(graph: Graph, node: Node, x: _View) -> list[_View]:
     (axis,) = _integers(graph, node, 0)
     parts = node.attrs["num_splits"]
-    return layout.split(x, [x.shape[axis] // parts] * parts, axis)
+    length = x.shape[_axis(axis, len(x.shape))]
+    if parts < 1 or parts != len(node.outputs) or length % parts != 0:
+        raise ValueError(f"{parts} parts of {length}")
+    return layout.split(x, [length // parts] * parts, axis)
 
 
 def _split_v(graph: Graph, node: Node, x: _View) -> list[_View]:
     (axis,) = _integers(graph, node, 2)
-    return layout.split(x, _split_sizes(_integers(graph, node, 1), x.shape[axis]), axis)
+    length = x.shape[_axis(axis, len(x.shape))]
+    sizes = _split_sizes(_integers(graph, node, 1), length)
+    if min(sizes) < 0 or sum(sizes) != length:
+        raise ValueError(f"sizes {sizes} of {length}")
+    return layout.split(x, sizes, axis)
 
 
 def _split_sizes(sizes: list[int], total: int) -> list[int]:
@@ -169,12 +189,11 @@ def _slots(graph: Graph, node: Node, out: _View, axis: int) -> Iterable[_View]:
 
 
 def _concatenation(graph: Graph, node: Node, out: _View) -> Iterable[_View]:
-    axis = node.attrs["axis"] % len(out.shape)
-    return _slots(graph, node, out, axis)
+    return _slots(graph, node, out, _axis(node.attrs["axis"], len(out.shape)))
 
 
 def _pack(graph: Graph, node: Node, out: _View) -> Iterable[_View]:
-    axis = node.attrs["axis"] % len(out.shape)
+    axis = _axis(node.attrs["axis"], len(out.shape))
     return [np.moveaxis(out, axis, 0)[i] for i in range(len(node.inputs))]
 
 
@@ -225,6 +244,8 @@ def _inside(graph: Graph, node: Node, out: _View) -> _View:
 def _padding_fits(graph: Graph, node: Node) -> str | None:
     out, source = graph.output(node), graph.input(node, 0)
     widths = _integers(graph, node, 1)
+    if len(out.shape) > _LEVELS:
+        return f"{len(out.shape)} dimensions"
     if len(widths) == 2 * len(out.shape) == 2 * len(source.shape) and min(widths, default=0) >= 0:
         expected = [s + a + b for s, a, b in zip(source.shape, widths[::2], widths[1::2], strict=True)]
         if expected == list(out.shape):
@@ -250,7 +271,7 @@ _PAD = (
     Constraint("input and output are int8", _int8_only, "convert with full-integer quantization"),
     same_quantization(),
     constant_input(1, "the list of paddings"),
-    Constraint("the paddings lead from the input's shape to the output's", _padding_fits),
+    Constraint(f"the paddings lead from the input's shape to the output's, up to {_LEVELS} dimensions", _padding_fits),
 )
 
 

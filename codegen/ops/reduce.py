@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from ..ir import Graph, Node
-from ..quantized_math import mean_multiplier
+from ..quantized_math import Multiplier, mean_multiplier
 from ..reference.reduce import resolve_axes
 from .base import (
     PER_TENSOR,
@@ -22,6 +22,7 @@ from .base import (
     constant_input,
     int8_tensors,
     output_limits,
+    rescaling,
     same_quantization,
     slice_by_slice,
 )
@@ -102,6 +103,11 @@ def _loops(graph: Graph, node: Node) -> dict[str, Init]:
     return fields
 
 
+def _mean_scale(graph: Graph, node: Node) -> list[Multiplier]:
+    source, target = graph.input(node, 0), graph.output(node)
+    return [mean_multiplier(source.q.scale, target.q.scale, source.elements // target.elements)]
+
+
 def _shape_follows(graph: Graph, node: Node) -> str | None:
     shape, axes = graph.input(node, 0).shape, _axes(graph, node)
     if any(not -len(shape) <= axis < len(shape) for axis in axes):
@@ -122,7 +128,13 @@ _CONSTRAINTS = (
     Constraint(f"fewer than {_SUM_LIMIT} elements are reduced to one", _few_elements),
 )
 
-MEAN = Operator("MEAN", _CONSTRAINTS, _lower("mean", True), stream=_stream_mean, summary="mean over axes")
+MEAN = Operator(
+    "MEAN",
+    (*_CONSTRAINTS, rescaling(_mean_scale)),
+    _lower("mean", True),
+    stream=_stream_mean,
+    summary="mean over axes",
+)
 REDUCE_MAX = Operator(
     "REDUCE_MAX",
     (*_CONSTRAINTS, same_quantization()),

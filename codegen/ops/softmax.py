@@ -10,6 +10,8 @@ from .base import PER_TENSOR, SMALL_DIMENSIONS, Array, Call, Constraint, Init, L
 
 #: Classes whose exponentials can sum up without leaving Q12.19.
 _MAX_CLASSES = 4095
+#: Limits of beta times the input's scale; TFLM stops at the lower one.
+_LEAST_SLOPE, _LARGEST_SLOPE = 2.0**-26, 2.0**30
 
 
 def _output_quantization(graph: Graph, node: Node) -> str | None:
@@ -20,6 +22,11 @@ def _output_quantization(graph: Graph, node: Node) -> str | None:
 def _few_classes(graph: Graph, node: Node) -> str | None:
     classes = graph.input(node, 0).shape[-1] if graph.input(node, 0).shape else 0
     return None if 1 <= classes <= _MAX_CLASSES else f"got {classes}"
+
+
+def _beta_counts(graph: Graph, node: Node) -> str | None:
+    beta, scale = node.attrs["beta"], graph.input(node, 0).q.scale
+    return None if _LEAST_SLOPE < beta * scale <= _LARGEST_SLOPE else f"got {beta:g} and {scale:g}"
 
 
 def lower(graph: Graph, node: Node) -> Lowered:
@@ -48,6 +55,7 @@ OPERATOR = Operator(
         PER_TENSOR,
         SMALL_DIMENSIONS,
         Constraint("the output has scale 1/256 and zero point -128", _output_quantization),
+        Constraint("beta times the input's scale lies between 2^-26 and 2^30", _beta_counts),
         Constraint(f"the last axis has 1 to {_MAX_CLASSES} classes", _few_classes),
     ),
     lower,
