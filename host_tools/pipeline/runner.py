@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..doctor import examine, missing
+from ..doctor import examine, missing, program_version
 from ..errors import ToolchainMissing
 from ..options import choose_board
 from ..progress import NewTask
@@ -155,8 +156,17 @@ def _about(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:
             "training": recipe.training.seed,
             "quantize": recipe.quantize.seed,
         },
-        "versions": versions(_PACKAGES),
+        "versions": {"python": platform.python_version(), **versions(_PACKAGES), **_tool_versions(recipe)},
     }
+
+
+def _tool_versions(recipe: Recipe) -> dict[str, str]:
+    """Versions of the compilers and of the emulator that the recipe's boards use."""
+    names = set(recipe.boards.names)
+    tools = ["cc"] if "host" in names else []
+    tools += ["arm-none-eabi-gcc", "qemu-system-arm"] if names - {"host"} else []
+    found = {tool: program_version(tool) for tool in tools}
+    return {tool: text.split(" ")[0] for tool, (works, text) in found.items() if works}
 
 
 def _finish(run: Run) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +10,10 @@ import numpy as np
 
 from ..pipeline.budgets import check_budgets
 from ..pipeline.folder import RunError, RunFolder
-from ..pipeline.hashing import versions
 from ..recipes import BudgetsTable
 
 SCHEMA = "thumbnet.report/1"
 STAGES = ("signals", "train", "compress", "generate", "build", "parity", "profile")
-_PACKAGES = ("thumbnet", "tensorflow", "tf-keras", "numpy", "mne", "tflite-micro", "platformio")
 
 
 def gather(folder: RunFolder) -> dict[str, Any]:
@@ -68,7 +65,7 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         "stages": _stage_seconds(folder),
         "signals": {key: value for key, value in signals.items() if key != "inputs"},
         "seeds": folder.info["seeds"],
-        "versions": {"python": platform.python_version(), **versions(_PACKAGES)},
+        "versions": folder.info["versions"],
         "hashes": _hashes(folder),
         "inputs": signals["inputs"],
     }

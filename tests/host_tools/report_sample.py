@@ -41,7 +41,7 @@ def sample_report(boards: tuple[str, ...] = ("qemu_m4", "netduinoplus2")) -> dic
             "int8": _metrics(0.839, 0.776, 0.774, 2),
             "baseline": _metrics(0.744, 0.672, 0.655, 3),
         },
-        "agreement": {"windows": 600, "share": 0.9867, "interval_95": [0.9738, 0.9933]},
+        "agreement": {"windows": 600, "share": 0.9867, "interval_95": [0.9738, 0.9933], "over": "subjects", "units": 4},
         "history": {
             "loss": [1.5 * math.exp(-n / 5) + 0.42 for n in range(20)],
             "val_loss": [1.5 * math.exp(-n / 4) + 0.5 + 0.03 * math.sin(3 * n) for n in range(20)],
