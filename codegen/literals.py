@@ -58,7 +58,7 @@ def c_number(value: int | float) -> str:
     """Exact C literal."""
     if isinstance(value, float):
         return f"{value.hex()}f"
-    return "(-2147483647 - 1)" if value == -(2**31) else str(value)
+    return "(-2147483647 - 1)" if value == -(2**31) else str(int(value))  # int: booleans are numbers in C
 
 
 def c_initializer(value: Init, names: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ..ir import Graph, Node, Tensor
@@ -155,8 +156,16 @@ MOVABLE_TYPES = ("int8", "uint8", "bool", "int16", "int32", "float32")
 
 
 def movable_tensors(inputs: Sequence[int]) -> Constraint:
-    """Values that are only moved may have any type that C holds."""
-    return Constraint(f"inputs and outputs are one of {', '.join(MOVABLE_TYPES)}", _types(inputs, MOVABLE_TYPES))
+    """Values that are only moved may have any type that C holds, and every value that a C literal can have."""
+    typed = _types(inputs, MOVABLE_TYPES)
+
+    def check(graph: Graph, node: Node) -> str | None:
+        for tensor in (graph.optional(node, p) for p in inputs):
+            if tensor is not None and tensor.data is not None and not np.isfinite(tensor.data).all():
+                return f"'{tensor.name}' holds values that are not finite"
+        return typed(graph, node)
+
+    return Constraint(f"inputs and outputs are one of {', '.join(MOVABLE_TYPES)}", check)
 
 
 _SCALE_EXPONENT = 60  # beyond 2 to this power, ratios of scales leave what float32 holds

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from ..ir import Graph, verify
 from .drop_unused import drop_unused
+from .fold_constants import fold_constants
 
 #: Every pass keeps all output bytes; each stands alone in a module of its own.
-PASSES: tuple[Callable[[Graph], Graph], ...] = (drop_unused,)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (fold_constants, drop_unused)
 
 
 def run(graph: Graph) -> Graph:
