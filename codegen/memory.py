@@ -74,7 +74,7 @@ def plan_memory(blocks: Sequence[Block]) -> Plan:
 
 
 def _lower_bound(blocks: Sequence[Block]) -> int:
-    """Bytes that live at the busiest step; a block over another needs only the larger of the two."""
+    """Bytes that live at the busiest step; a block needs no room where it may lie over others."""
     steps = {b.first for b in blocks}
     return max((_live_bytes([b for b in blocks if b.first <= step <= b.last]) for step in steps), default=0)
 
@@ -82,9 +82,7 @@ def _lower_bound(blocks: Sequence[Block]) -> int:
 def _live_bytes(live: Sequence[Block]) -> int:
     total = sum(aligned(b.bytes) for b in live)
     for block in live:
-        # Several inputs may be allowed; the output covers at most one of them fully.
-        covered = [aligned(other.bytes) for other in live if other.key in block.over]
-        total -= min(aligned(block.bytes), max(covered, default=0))
+        total -= min(aligned(block.bytes), sum(aligned(other.bytes) for other in live if other.key in block.over))
     return total
 
 
