@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -137,8 +136,9 @@ class RunFolder:
             When it raises, nothing of it stays.
         """
         started = time.monotonic()
-        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=self.path))
+        partial = self.path / f"{_PARTIAL}{stage.replace(':', '-')}"
         try:
+            partial.mkdir()
             facts = dict(work(partial))
             names = sorted(p.relative_to(partial).as_posix() for p in partial.rglob("*") if p.is_file())
             outputs = {name: file_hash(partial / name) for name in names}
