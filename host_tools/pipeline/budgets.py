@@ -60,7 +60,7 @@ def check_budgets(
     for board in boards:
         for key in _PROFILED:
             limit, value = getattr(table, key), board["profile"].get(key)
-            if limit is not None and value is not None and not (board["name"] == "host" and key != "state_bytes"):
+            if limit is not None and value is not None:
                 found.append(Budget(key, board["name"], limit, value, value <= limit))
         mismatches = board["parity"]["mismatches"]
         limit = table.parity_mismatches

@@ -87,11 +87,18 @@ def _board(folder: RunFolder, name: str) -> dict[str, Any]:
         {**layer, "bytes": int(np.prod(layer["shape"])), "snr_db": noise.get(nodes[layer["index"]])}
         for layer in profile["layers"]
     ]
+    # Sizes of a host program are its operating system's as much as the firmware's.
+    unmeasured = ("flash_bytes", "ram_bytes", "stack_bytes") if parity["target"] == "host" else ()
     return {
         "name": name,
         "target": parity["target"],
         "parity": parity,
-        "profile": {**profile, "per_mac": profile["instructions_per_mac"], "layers": layers},
+        "profile": {
+            **profile,
+            **dict.fromkeys(unmeasured),
+            "per_mac": profile["instructions_per_mac"],
+            "layers": layers,
+        },
         "memory": folder.facts(f"build:{name}")["memory"],
     }
 

@@ -121,21 +121,27 @@ def _tiles(report: Content) -> list[dict[str, str]]:
             f"95 % interval {formats.percent(low)} to {formats.percent(high)}",
         ),
     ]
-    profiled = [board for board in report["boards"] if board["profile"]["flash_bytes"]]
-    if profiled:
-        board = profiled[0]
-        cost, name = board["profile"], board["name"]
-        tiles += [
-            _tile("Instructions", *formats.split_mega(cost["instructions"]), f"per 30-s window, {name}"),
-            _tile("RAM", *formats.split_kilobytes(cost["ram_bytes"]), f".data + .bss, {name}"),
-            _tile(
-                "Flash",
-                *formats.split_kilobytes(cost["flash_bytes"]),
-                f"application and link included, {name}",
-            ),
-            _tile("Stack", *formats.split_kilobytes(cost["stack_bytes"]), f"deepest, painted, {name}"),
-        ]
+    if report["boards"]:
+        board = max(report["boards"], key=lambda item: item["profile"]["instructions"] is not None)
+        tiles += _cost_tiles(board["name"], board["profile"])
     return tiles
+
+
+def _cost_tiles(name: str, cost: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What an inference costs; this computer counts no instructions and its programs have no flash."""
+    if cost["instructions"] is None:
+        return [
+            _tile("Model state", *formats.split_kilobytes(cost["state_bytes"]), "all scratch included"),
+            _tile("Weights", *formats.split_kilobytes(cost["weight_bytes"]), f"linked, {name}"),
+            _tile("MACs", *formats.split_mega(cost["macs"]), "per window"),
+            _tile("Instructions", "–", "", f"not counted on {name}"),
+        ]
+    return [
+        _tile("Instructions", *formats.split_mega(cost["instructions"]), f"per window, {name}"),
+        _tile("RAM", *formats.split_kilobytes(cost["ram_bytes"]), f".data + .bss, {name}"),
+        _tile("Flash", *formats.split_kilobytes(cost["flash_bytes"]), f"with application and link, {name}"),
+        _tile("Stack", *formats.split_kilobytes(cost["stack_bytes"]), f"deepest, painted, {name}"),
+    ]
 
 
 def _tile(name: str, value: str, unit: str, note: str) -> dict[str, str]:

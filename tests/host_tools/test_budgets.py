@@ -55,8 +55,3 @@ def test_any_mismatch_is_one_too_many():
 
 def test_what_a_board_does_not_measure_is_not_checked_there():
     assert not failed([board(instructions=None, stack_bytes=None)], instructions=1, stack_bytes=1)
-
-
-def test_the_size_of_a_host_program_is_not_a_firmware_s():
-    assert not failed([board("host")], flash_bytes=1, ram_bytes=1)
-    assert failed([board("host")], state_bytes=1)
