@@ -3,6 +3,7 @@
 The tree::
 
     QuantizeError
+    ├── ScalingError       signals that cannot be scaled channel by channel
     ├── FoldError          a model whose layers cannot be rewritten exactly
     ├── ConversionError    calibration or model that the converter cannot take
     ├── InferenceError     inputs or .tflite that the host's interpreters cannot run
@@ -14,6 +15,10 @@ Every message is one sentence that says what, where, what is allowed, and what w
 
 class QuantizeError(Exception):
     """Root of this room's errors; the command line prints its message alone."""
+
+
+class ScalingError(QuantizeError):
+    """Signals are not finite, flat, or of another shape than the channels say."""
 
 
 class FoldError(QuantizeError):

@@ -19,6 +19,8 @@ import tf_keras as keras
 
 FILTERS = (8, 16, 32)
 HIDDEN_UNITS = 64
+# Keras' 0.99 needs a thousand steps to follow the statistics of a batch; short trainings end before that.
+NORM_MOMENTUM = 0.9
 BLOCK_DROPOUT = 0.1
 HEAD_DROPOUT = 0.3
 
@@ -65,11 +67,17 @@ def build_time_distributed(channels: int = 4, samples: int = 3000, classes: int 
 def transfer_weights(source: keras.Model, destination: keras.Model) -> None:
     """Copy every weight of one form of the network into the other, in place.
 
-    Both forms hold the same numbers in the same order; only the kernels' ranks differ.
+    Both forms hold the same numbers under names that differ only where one layer became two.
     """
-    values = [value.numpy() for value in _ordered_weights(source)]
-    for variable, value in zip(_ordered_weights(destination), values, strict=True):
-        variable.assign(value.reshape(variable.shape))
+    values = {_plain_name(variable): variable.numpy() for variable in source.weights}
+    for variable in destination.weights:
+        variable.assign(values[_plain_name(variable)].reshape(variable.shape))
+
+
+def _plain_name(variable) -> str:
+    """Name of a variable as if each separable convolution were one layer."""
+    layer, kind = variable.name.rsplit("/", 1)
+    return f"{layer.removesuffix('_depthwise').removesuffix('_pointwise')}/{kind.removeprefix('pointwise_')}"
 
 
 def _dual_stream_block(features, filters: int, name: str):
@@ -79,7 +87,7 @@ def _dual_stream_block(features, filters: int, name: str):
             (1, 3), padding="same", use_bias=False, name=f"{name}_main_{step}_depthwise"
         )(main)
         main = layers.Conv2D(filters, 1, name=f"{name}_main_{step}_pointwise")(main)
-        main = layers.BatchNormalization(name=f"{name}_main_{step}_norm")(main)
+        main = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_main_{step}_norm")(main)
         main = layers.ReLU(name=f"{name}_main_{step}_relu")(main)
         main = layers.MaxPooling2D((1, 2), padding="same", name=f"{name}_main_{step}_pool")(main)
     shortcut = features
@@ -87,7 +95,9 @@ def _dual_stream_block(features, filters: int, name: str):
         # TensorFlow refuses strides (1, 2) on a depthwise convolution; with a kernel of one sample,
         # dropping every second sample first is the same thing.
         shortcut = layers.MaxPooling2D((1, 1), (1, 2), name=f"{name}_shortcut_{step}_stride")(shortcut)
-        shortcut = layers.DepthwiseConv2D(1, use_bias=False, name=f"{name}_shortcut_{step}_depthwise")(shortcut)
+        shortcut = layers.DepthwiseConv2D(1, use_bias=False, name=f"{name}_shortcut_{step}_depthwise")(
+            shortcut
+        )
         shortcut = layers.Conv2D(filters, 1, name=f"{name}_shortcut_{step}_pointwise")(shortcut)
     added = layers.Add(name=f"{name}_add")([main, shortcut])
     return layers.Dropout(BLOCK_DROPOUT, name=f"{name}_dropout")(added)
@@ -97,14 +107,14 @@ def _dual_stream_block_1d(features, filters: int, name: str):
     main = features
     for step in ("a", "b"):
         main = layers.SeparableConv1D(filters, 3, padding="same", name=f"{name}_main_{step}")(main)
-        main = layers.BatchNormalization(name=f"{name}_main_{step}_norm")(main)
+        main = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_main_{step}_norm")(main)
         main = layers.ReLU(name=f"{name}_main_{step}_relu")(main)
         main = layers.MaxPooling1D(2, padding="same", name=f"{name}_main_{step}_pool")(main)
     shortcut = features
     for step in ("a", "b"):
-        shortcut = layers.SeparableConv1D(
-            filters, 1, 2, padding="same", name=f"{name}_shortcut_{step}"
-        )(shortcut)
+        shortcut = layers.SeparableConv1D(filters, 1, 2, padding="same", name=f"{name}_shortcut_{step}")(
+            shortcut
+        )
     added = layers.Add(name=f"{name}_add")([main, shortcut])
     return layers.Dropout(BLOCK_DROPOUT, name=f"{name}_dropout")(added)
 
@@ -113,4 +123,6 @@ def _classifier(inputs, features, classes: int, name: str) -> keras.Model:
     features = layers.Flatten(name="concatenate")(features)
     features = layers.Dropout(HEAD_DROPOUT, name="head_dropout")(features)
     features = layers.Dense(HIDDEN_UNITS, name="hidden")(features)
-    return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="stages")(features), name=name)
+    return keras.Model(
+        inputs, layers.Dense(classes, activation="softmax", name="stages")(features), name=name
+    )
