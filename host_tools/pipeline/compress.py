@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 INT8_RESULTS = "test_int8.npz"
-_CODE = ("quantize", "training/metrics.py", "host_tools/pipeline/compress.py")
+_CODE = ("quantize", "training/metrics.py", "host_tools/convert.py", "host_tools/pipeline/compress.py")
 _PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "tflite-micro", "numpy")
 
 
@@ -82,18 +82,14 @@ def _compare(run: Run, folder: Path, scaling: ChannelScaling, tflite: bytes, flo
         folder / INT8_RESULTS,
         probabilities=found.int8_prediction.probabilities,
         predicted=found.int8_prediction.stages,
+        float_predicted=found.float_prediction.stages,
         labels=test.labels,
         onsets=test.onsets,
         recordings=test.recordings.astype(str),
     )
     windows = test.signals[spread(len(test), run.recipe.boards.windows)]
     np.save(folder / PARITY_WINDOWS, scaling.to_int8(windows))
-    _plot(folder / "plots", found, test)
     return found.to_dict()
-
-
-def _plot(folder: Path, found: Any, test: Any) -> None:
-    """Pictures of the int8 model."""
 
 
 def _calibration(run: Run) -> Array:

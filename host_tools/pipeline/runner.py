@@ -132,15 +132,15 @@ def with_data(recipe: Recipe, folder: Path) -> Recipe:
 
 def _stages() -> tuple[Stage, ...]:
     # Imported here so that a mistake in the recipe is told before TensorFlow is loaded.
-    from . import compress, firmware, signals, train
+    from . import compress, firmware, plots, signals, train
 
-    return (signals.signals, train.train, compress.compress, firmware.generate, firmware.boards)
+    return (signals.signals, train.train, compress.compress, plots.plots, firmware.generate, firmware.boards)
 
 
 def _names(boards: Sequence[Board]) -> set[str]:
     """Names of every stage that a run on these boards has."""
     per_board = {f"{stage}:{board.name}" for stage in ("build", "parity", "profile") for board in boards}
-    return {"signals", "train", "compress"} | {f"generate:{board.target}" for board in boards} | per_board
+    return {*PART_STAGES, "plots"} | {f"generate:{board.target}" for board in boards} | per_board
 
 
 def _about(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:

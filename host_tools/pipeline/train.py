@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from thumbnet.quantize.scaling import ChannelScaling
 
 MODEL = "model.keras"
+HISTORY = "history.json"
 TITLES = {"ulw_sleepnet": "ULW-SleepNet"}
-_CODE = ("training", "quantize/scaling.py", "host_tools/pipeline/train.py")
+_CODE = ("training/epochs.py", "training/loop.py", "training/metrics.py", "training/sleep/baseline.py",
+         "training/sleep/ulw_sleepnet.py", "quantize/scaling.py", "host_tools/pipeline/train.py")  # fmt: skip
 _PACKAGES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "scipy")
 
 
@@ -58,9 +60,8 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     )
     probabilities = model.predict(inputs[split.test], batch_size=64, verbose=0)
     model.save(folder / MODEL)
-    history.write(folder / "history.json")
+    history.write(folder / HISTORY)
     metrics, baseline = _metrics(run, probabilities)
-    _plot(folder / "plots", history, metrics)
     return {
         "title": TITLES[run.recipe.model.name],
         "parameters": int(sum(np.prod(weight.shape) for weight in model.trainable_weights)),
@@ -93,7 +94,3 @@ def _metrics(run: Run, probabilities: np.ndarray[Any, Any]) -> tuple[Any, dict[s
         return network, None
     baseline = BandPowerBaseline().fit(epochs.take(split.train))
     return network, staging_metrics(test.labels, baseline.predict(test), STAGES).to_dict()
-
-
-def _plot(folder: Path, history: Any, metrics: Any) -> None:
-    """Pictures of this stage; :mod:`.compress` draws those of the int8 model."""

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..pipeline.budgets import check_budgets
 from ..pipeline.folder import RunError, RunFolder
+from ..pipeline.plots import longest_recording
 from ..recipes import BudgetsTable
 
 SCHEMA = "thumbnet.report/1"
-STAGES = ("signals", "train", "compress", "generate", "build", "parity", "profile")
+STAGES = ("signals", "train", "compress", "plots", "generate", "build", "parity", "profile")
 
 
 def gather(folder: RunFolder) -> dict[str, Any]:
@@ -123,19 +124,14 @@ def _read_json(folder: RunFolder, name: str) -> Any:
         raise RunError(f"{path} is damaged: {error}") from None
 
 
-def _night(folder: RunFolder, signals: Mapping[str, Any]) -> dict[str, Any] | None:
+def _night(folder: RunFolder, signals: Mapping[str, Any]) -> dict[str, Any]:
     """Return the longest held-out recording, with the int8 model's probabilities."""
     with np.load(folder.output("test_int8.npz"), allow_pickle=False) as arrays:
         recordings, onsets = arrays["recordings"], arrays["onsets"]
         labels, predicted, probabilities = arrays["labels"], arrays["predicted"], arrays["probabilities"]
-    if not len(recordings):
-        return None
-    names, counts = np.unique(recordings, return_counts=True)
-    name = names[np.argmax(counts)]
-    members = np.flatnonzero(recordings == name)
-    members = members[np.argsort(onsets[members])]
+    name, members = longest_recording(recordings, onsets)
     return {
-        "recording": str(name),
+        "recording": name,
         "epoch_seconds": signals["epoch_seconds"],
         "onsets": onsets[members].tolist(),
         "true": labels[members].tolist(),

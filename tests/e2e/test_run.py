@@ -62,7 +62,8 @@ def run(place, first):
 def test_every_artefact_is_there(run):
     for name in ("model.keras", "model.tflite", "model.bundle", "history.json", "metrics.json", "parity.json",
                  "profile.json", "run.json", "report.html", "report.json", "generated/host/src/model.c",
-                 "firmware/host.elf", "signals/SC4001E0-PSG.edf"):  # fmt: skip
+                 "firmware/host.elf", "plots/hypnogram.png", "plots/confusion_int8.svg", "plots/learning_curves.png",
+                 "signals/SC4001E0-PSG.edf"):  # fmt: skip
         assert (run / name).is_file(), name
     assert [path.name for path in run.glob(".*")] == [".lock"]
 
@@ -135,7 +136,7 @@ def test_other_windows_redo_only_what_depends_on_them(place, run, tmp_path):
     outcome = thumbnet("run", tmp_path / "short.toml", "--output", copy)
     assert outcome.code == 0, outcome.err
     skipped = {line.split()[0] for line in outcome.err.splitlines() if line.endswith("up to date")}
-    assert skipped == {"signals", "train", "generate:host", "build:host", "profile:host"}
+    assert skipped == {"signals", "train", "plots", "generate:host", "build:host", "profile:host"}
 
 
 def test_an_exceeded_budget_fails_the_run_after_the_report(place, run, tmp_path):
