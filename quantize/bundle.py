@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,8 +183,17 @@ class Bundle:
         return self.scaling.apply(signals)
 
     def to_bytes(self) -> bytes:
-        """Return the archive; equal bundles give equal bytes."""
-        text = json.dumps(self.manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        """Return the archive; equal bundles give equal bytes.
+
+        Raises
+        ------
+        BundleError
+            When a value of the manifest is no JSON value, or NaN.
+        """
+        try:
+            text = json.dumps(self.manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"the bundle's manifest must hold finite JSON values: {error}") from None
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             for name, data in ((MANIFEST, (text + "\n").encode()), *sorted(self.files.items())):
@@ -194,8 +204,18 @@ class Bundle:
         return buffer.getvalue()
 
     def write(self, path: Path | str) -> None:
-        """Write the archive to a file."""
-        Path(path).write_bytes(self.to_bytes())
+        """Write the archive to a file.
+
+        Raises
+        ------
+        BundleError
+            As :meth:`to_bytes`, or when the file cannot be written.
+        """
+        data = self.to_bytes()
+        try:
+            Path(path).write_bytes(data)
+        except OSError as error:
+            raise BundleError(f"bundle {path} cannot be written: {error.strerror}") from None
 
     @classmethod
     def read(cls, path: Path | str) -> Bundle:
@@ -232,9 +252,10 @@ class Bundle:
                     files[model["file"]] = _member(archive, members[model["file"]], where)
         except (
             zipfile.BadZipFile,
+            zlib.error,
             EOFError,
-            NotImplementedError,
             RuntimeError,
+            ArithmeticError,
             ValueError,
             OSError,
         ) as error:
@@ -257,6 +278,11 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> byt
     if entry.file_size > _LARGEST_MEMBER:
         raise BundleError(
             f"{where}: {entry.filename} is {entry.file_size} bytes; at most {_LARGEST_MEMBER} are allowed"
+        )
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise BundleError(
+            f"{where}: {entry.filename} is compressed by method {entry.compress_type}; allowed are "
+            f"{zipfile.ZIP_STORED} (stored) and {zipfile.ZIP_DEFLATED} (deflated)"
         )
     return archive.read(entry)
 

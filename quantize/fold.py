@@ -53,7 +53,7 @@ def fold_shortcuts(model: keras.Model, *, merge_first_pair: bool = True) -> kera
     Raises
     ------
     FoldError
-        The model is not functional, or shares a layer between two places.
+        The model is not functional, shares a layer between two places, or calls one with further arguments.
     """
     consumers = _consumers(model)
     found = _linear_chains(model, consumers)
@@ -75,17 +75,29 @@ def count_macs(model: keras.Model) -> int:
     return total
 
 
-def _consumers(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
-    """Layers that read each layer's output, by the name of the layer read."""
-    found: dict[str, list[keras.layers.Layer]] = {layer.name: [] for layer in model.layers}
+def _consumers(model: keras.Model) -> dict[str, list[keras.layers.Layer | None]]:
+    """Layers that read each layer's output, by the name of the layer read; None stands for the model's user."""
+    if isinstance(model, keras.Sequential):
+        raise FoldError(
+            f"model '{model.name}' is a Sequential; folding takes functional models: "
+            "keras.Model(model.inputs, model.outputs) makes it one"
+        )
+    found: dict[str, list[keras.layers.Layer | None]] = {layer.name: [] for layer in model.layers}
     for layer in model.layers:
         if len(layer.inbound_nodes) != 1:
             raise FoldError(
                 f"layer '{layer.name}' of model '{model.name}' is used {len(layer.inbound_nodes)} times; "
                 "folding takes functional models in which every layer is used once"
             )
+        if any(value is not None for value in layer.inbound_nodes[0].call_kwargs.values()):
+            raise FoldError(
+                f"layer '{layer.name}' of model '{model.name}' is called with arguments besides its input, "
+                f"{sorted(layer.inbound_nodes[0].call_kwargs)}; folding takes layers of tensors alone"
+            )
         for producer in _producers(layer):
             found[producer.name].append(layer)
+    for tensor in model.outputs:
+        found[tensor.node.layer.name].append(None)
     return found
 
 

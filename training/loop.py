@@ -5,11 +5,10 @@ The best weights are chosen on validation epochs, never on test epochs: these ar
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -168,7 +167,7 @@ def train(
     settings : TrainingSettings, optional
         Defaults as there.
     advance : callable, optional
-        Called with the number of windows of each step; see :func:`progress_bar` for one that draws.
+        Called with the number of windows of each step, for a progress bar.
 
     Returns
     -------
@@ -233,18 +232,6 @@ def train(
     )
 
 
-@contextlib.contextmanager
-def progress_bar(total: int, title: str = "training") -> Iterator[Advance]:
-    """Draw a progress bar of `total` windows on standard error; gives the `advance` of :func:`train`."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task(title, total=total)
-        yield lambda windows: bars.update(task, advance=windows)
-
-
 class _Advance(keras.callbacks.Callback):
     def __init__(self, advance: Advance, windows: int, batch_size: int):
         super().__init__()
@@ -282,7 +269,8 @@ def _check_windows(part: str, model: keras.Model, inputs: np.ndarray, labels: np
         )
     if not np.isfinite(inputs).all():
         raise ModelError(f"{part} windows must be finite, got NaN or infinity")
-    if labels.shape != (len(inputs),) or labels.min() < 0 or labels.max() >= classes:
+    integers = labels.shape == (len(inputs),) and labels.dtype.kind in "iu"
+    if not integers or labels.min() < 0 or labels.max() >= classes:
         raise ModelError(
             f"{part} labels must be one integer from 0 to {classes - 1} for each of {len(inputs)} windows, "
             f"got shape {labels.shape}, values {np.unique(labels)[:10].tolist()}"
