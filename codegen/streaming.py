@@ -100,7 +100,8 @@ def sliced(graph: Graph, node: Node, streamed: set[int]) -> Graph:
 
 def find_stream(graph: Graph) -> Stream | None:
     """The longest head of the network that can be streamed; None where not even the first layer can."""
-    if len(graph.inputs) != 1 or len(graph.tensors[graph.inputs[0]].shape) != 4:
+    shapes = [graph.tensors[i].shape for i in graph.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][0] != 1:
         return None
     source = graph.inputs[0]
     streamed = {source}

@@ -333,9 +333,11 @@ def slice_by_slice(lower: Callable[[Graph, Node], Lowered]) -> Streamer:
 
     def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
         inputs = [graph.tensors[i] for i in node.inputs if i is not None]
-        varying = [t for t in inputs if t.data is not None and len(t.shape) == 4 and t.shape[1] != 1]
-        if varying or len(graph.output(node).shape) != 4:
-            return None  # a constant that changes along the stream
+        # Shapes broadcast from their ends: the streamed axis is the third from the last.
+        varying = [t for t in inputs if t.data is not None and len(t.shape) >= 3 and t.shape[-3] != 1]
+        shape = graph.output(node).shape
+        if varying or len(shape) != 4 or shape[0] != 1:
+            return None
         return StreamRule(Window(), replace(lower(slicer(node), node), overlays=()))
 
     return rule

@@ -89,7 +89,10 @@ def _stream(kernel: str, item_bytes: int) -> Streamer:
     def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
         source, target = graph.input(node, 0), graph.output(node)
         windowed = row_window(lower)(graph, node, slicer)
-        if windowed is None or (windowed.window.kernel, windowed.window.pad) != (source.shape[1], 0):
+        if windowed is None:
+            return None
+        found = (windowed.window.kernel, windowed.window.pad, target.shape[1])
+        if found != (source.shape[1], 0, 1):
             return windowed
         (call,) = lower(graph, node).calls
         add = replace(call, function=f"tn_{kernel}_s8_add", arguments=("{params}", "{in0}", "{acc}", "{y}"))

@@ -10,6 +10,8 @@ are cut down to single problems and printed, ready for `cases.py`; the exit code
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import math
 import sys
 import tempfile
 import time
@@ -17,23 +19,30 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Self
+
+from support.tflite_builder import ModelBuilder
 
 from .catalogue import PROBLEMS
-from .problem import Problem
-from .runtimes import SANITIZERS, WARNINGS, Host, check
+from .problem import Array, Ports, Problem
+from .runtimes import SANITIZERS, WARNINGS, Host, HostStream, check
 
 #: The generated file holds calls and constants only, so that optimizing it buys nothing.
 _UNOPTIMIZED = tuple("-O0" if flag == "-O1" else flag for flag in SANITIZERS)
 
 
-class BulkHost(Host):
-    """The host runtime with kernels built once, by any compiler."""
+class BulkHost(HostStream):
+    """The host runtime with kernels built once, by any compiler, for any schedule."""
 
-    def __init__(self, compiler: str = "cc") -> None:
-        self.name = f"host with {compiler}"
+    def __init__(self, compiler: str = "cc", schedule: str = "whole") -> None:
+        self.name = f"host with {compiler}, schedule {schedule}"
+        self.schedule = schedule
         self.tools = (compiler,)
         self._compiler = compiler
         self._kernels = tempfile.TemporaryDirectory()
+
+    def leaves_out(self, problem: Problem) -> str | None:
+        return Host.leaves_out(self, problem) if self.schedule == "whole" else super().leaves_out(problem)
 
     def compiler(self) -> list[str]:
         return [self._compiler, *WARNINGS]
@@ -53,6 +62,30 @@ class BulkHost(Host):
             command = [*self.compiler(), *SANITIZERS, f"-I{source.parent}", "-c", str(source), "-o", str(target)]
             self.call(command, source.parent)
         return str(target)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Flattened(Problem):
+    """A problem whose outputs leave as flat lists: layers that write a model's output are never streamed."""
+
+    inner: Problem
+
+    @classmethod
+    def random(cls, random: Random) -> Self:
+        raise NotImplementedError
+
+    def inputs(self) -> list[Array]:
+        return self.inner.inputs()
+
+    def add_to(self, builder: ModelBuilder) -> Ports:
+        ports = self.inner.add_to(builder)
+        return Ports(ports.inputs, [self._flat(builder, index) for index in ports.outputs])
+
+    def _flat(self, builder: ModelBuilder, index: int) -> int:
+        shape = [math.prod(builder.shape(index))]
+        flat = builder.tensor_like(index, shape)
+        builder.operator("RESHAPE", [index, builder.constant(shape)], [flat])
+        return flat
 
 
 def draw(kinds: Sequence[type[Problem]], seed: str, number: int) -> Problem:
@@ -81,10 +114,12 @@ def run(
     failed: list[tuple[Problem, str]] = []
     for first in range(numbers.start, numbers.stop, together):
         drawn = [draw(kinds, seed, number) for number in range(first, min(first + together, numbers.stop))]
+        if runtime.schedule != "whole":
+            drawn = [Flattened(seed=problem.seed, inner=problem) for problem in drawn]
         taken = [problem for problem in drawn if runtime.leaves_out(problem) is None]
         if taken:
             failed += failures(runtime, taken)
-            counts.update(type(problem).__name__ for problem in taken)
+            counts.update(type(getattr(problem, "inner", problem)).__name__ for problem in taken)
     return counts, failed
 
 
@@ -96,13 +131,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", default="0", help="draws other problems (default 0)")
     parser.add_argument("--together", type=int, default=200, help="problems in one build (default 200)")
     parser.add_argument("--compiler", default="cc", help="cc, gcc or clang (default cc)")
+    parser.add_argument("--schedule", default="whole", help="whole, stream-h or stream-w; a stream is built alone")
     parser.add_argument("--kinds", nargs="+", metavar="NAME", help="only these kinds of problems")
     options = parser.parse_args(arguments)
     kinds = [kind for kind in PROBLEMS if not options.kinds or kind.__name__ in options.kinds]
-    runtime = BulkHost(options.compiler)
+    runtime = BulkHost(options.compiler, options.schedule)
+    together = options.together if options.schedule == "whole" else 1
     started = time.monotonic()
     numbers = range(options.first, options.first + options.problems)
-    counts, failed = run(runtime, kinds, options.seed, numbers, options.together)
+    counts, failed = run(runtime, kinds, options.seed, numbers, together)
     for problem, sentence in failed:
         print(f"{problem}\n    {sentence}\n")
     for name in sorted(counts):

@@ -12,6 +12,7 @@ Operator and option names are those of `thumbnet.codegen.schema`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,6 +98,17 @@ class ModelBuilder:
             tensor.buffer = self._buffer(np.asarray(data, dtype=dtype).reshape(shape))
         if scale is not None:
             tensor.quantization = _quantization(scale, zero_point, axis)
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def shape(self, index: int) -> list[int]:
+        """Shape of a tensor."""
+        return list(self._tensors[index].shape)
+
+    def tensor_like(self, index: int, shape: Sequence[int]) -> int:
+        """Add a tensor with the type and the quantization of another."""
+        tensor = copy.copy(self._tensors[index])
+        tensor.shape, tensor.name = list(shape), f"t{len(self._tensors)}"
         self._tensors.append(tensor)
         return len(self._tensors) - 1
 
