@@ -1,6 +1,7 @@
-"""Figures of a training run: confusion matrix, hypnogram, learning curves.
+"""Figures for papers and slides: confusion matrix, hypnogram, learning curves.
 
-Figures are built without pyplot, so that nothing global changes and no window is needed.
+Every function returns a :class:`matplotlib.figure.Figure` of its own, outside ``pyplot``: nothing opens a window and
+no global state changes. The HTML report draws its own charts from the same numbers, with the same colours.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import ConfigError, DatasetError
-from .sleep.stages import EPOCH_SECONDS, N1, N2, N3, REM, STAGES, W
+from .errors import DatasetError, TrainingError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,83 +21,98 @@ if TYPE_CHECKING:
     from .loop import History
     from .metrics import StagingMetrics
 
-HYPNOGRAM_ORDER = (W, REM, N1, N2, N3)
-"""Labels from the top of a hypnogram to its bottom."""
+HYPNOGRAM_ORDER = ("W", "REM", "N1", "N2", "N3")
+"""Top to bottom, as sleep laboratories draw it; classes of other names follow in their own order."""
 
-FORMATS = (".png", ".svg", ".pdf")
-_INK, _MUTED, _GRID = "#1f2933", "#6b7785", "#e3e8ee"
-_TRUE, _PREDICTED, _REM = "#3b4a5a", "#1f6fb4", "#d1495b"
-_PROBABILITY_COLOURS = {W: "#e9b44c", REM: _REM, N1: "#9cc5dc", N2: "#4f8fc0", N3: "#1d4e79"}
+_INK, _SOFT, _LINE = "#16202c", "#5b6776", "#e2e6eb"
+_TRAINING, _VALIDATION, _REM, _WRONG = "#0f766e", "#d97706", "#d65380", "#b42318"
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.edgecolor": _SOFT,
+    "axes.labelcolor": _SOFT,
+    "axes.linewidth": 0.8,
+    "axes.titlecolor": _INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "grid.color": _LINE,
+    "legend.frameon": False,
+    "text.color": _INK,
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "svg.hashsalt": "thumbnet",  # the same numbers give the same SVG
+}
+_DOTS_PER_INCH = 160
 
 
-def confusion_figure(metrics: StagingMetrics, title: str = "Confusion matrix") -> Figure:
-    """Draw a confusion matrix, coloured by the share of each scored stage.
+def confusion_figure(metrics: StagingMetrics, title: str = "") -> Figure:
+    """Draw a confusion matrix: epochs, shaded by their share of the scored stage.
 
     Parameters
     ----------
     metrics : StagingMetrics
-        From :func:`.metrics.staging_metrics`.
+        Its `confusion` is drawn, rows scored and columns predicted; a stage never scored has an empty row.
     title : str
-        Above the matrix; name the protocol here.
+        Heading, such as the name of the model.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
+    from matplotlib import rc_context
+    from matplotlib.colors import LinearSegmentedColormap
+
     counts = metrics.confusion
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    figure = _figure(5.6, 5.2)
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(*counts.shape):
-        colour = "white" if shares[row, column] > 0.55 else _INK
-        share = f"{100 * shares[row, column]:.0f} %" if totals[row, 0] else "–"
-        axes.text(column, row - 0.1, share, ha="center", va="center", color=colour, fontsize=12)
-        axes.text(
-            column, row + 0.22, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=8
-        )
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     places = np.arange(len(metrics.classes))
-    axes.set_xticks(places, metrics.classes)
-    axes.set_yticks(places, [_class_label(metrics, name) for name in metrics.classes])
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("scored")
-    axes.tick_params(length=0, colors=_INK)
-    for side in axes.spines.values():
-        side.set_visible(False)
-    axes.set_xticks(places[1:] - 0.5, minor=True)
-    axes.set_yticks(places[1:] - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=2)
-    axes.tick_params(which="minor", length=0)
-    _title(axes, title, _summary(metrics))
+    with rc_context(_STYLE):
+        figure, axes = _figure(4.6, 4.4)
+        axes.imshow(
+            shares, cmap=LinearSegmentedColormap.from_list("teal", ["#f0f3f6", _TRAINING]), vmin=0, vmax=1
+        )
+        for row, column in np.ndindex(counts.shape):
+            _write_cell(axes, row, column, counts[row, column], shares[row, column])
+        axes.set_xticks(places, metrics.classes)
+        axes.set_yticks(places, metrics.classes)
+        axes.set_xticks(places[1:] - 0.5, minor=True)
+        axes.set_yticks(places[1:] - 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=3)
+        axes.tick_params(which="both", length=0)
+        axes.spines[:].set_visible(False)
+        axes.set(xlabel="predicted", ylabel="scored")
+        kappa = "undefined" if np.isnan(metrics.kappa) else f"{metrics.kappa:.2f}"
+        figures = f"accuracy {metrics.accuracy:.1%}, macro F1 {metrics.macro_f1:.3f}, kappa {kappa}"
+        axes.set_title("\n".join(filter(None, (title, figures))))
+        axes.title.set_fontsize(9.5)
     return figure
 
 
 def hypnogram_figure(
     onsets: np.ndarray,
+    true: np.ndarray,
     predicted: np.ndarray,
-    true: np.ndarray | None = None,
-    probabilities: np.ndarray | None = None,
+    classes: Sequence[str],
     *,
-    title: str = "Hypnogram",
-    epoch_seconds: float = EPOCH_SECONDS,
+    epoch_seconds: float = 30.0,
+    title: str = "",
 ) -> Figure:
-    """Draw the stages of one recording over time.
+    """Draw scored above predicted stages of one recording, REM highlighted, and below where they differ.
 
     Parameters
     ----------
     onsets : numpy.ndarray
-        Seconds from the start of the recording, ascending; a gap is left where epochs are missing.
-    predicted : numpy.ndarray
-        Predicted labels, shape (N,).
-    true : numpy.ndarray, optional
-        Scored labels, drawn above; epochs where the two differ are marked between.
-    probabilities : numpy.ndarray, optional
-        Shape (N, 5), drawn below as a stack.
-    title : str
-        Above the figure.
+        Seconds from the start of the recording, shape (N,), ascending. Gaps between epochs stay open.
+    true, predicted : numpy.ndarray
+        Integer stages, shape (N,).
+    classes : sequence of str
+        Names of the stages in the order of the labels.
     epoch_seconds : float
         Length of an epoch.
+    title : str
+        Heading, such as the name of the recording.
 
     Returns
     -------
@@ -106,179 +121,133 @@ def hypnogram_figure(
     Raises
     ------
     DatasetError
-        When there are no epochs, or lengths differ.
+        When there are no epochs, or the lengths differ.
     """
-    _check_lengths(onsets, predicted, true, probabilities)
-    rows = [("predicted", predicted, _PREDICTED)]
-    if true is not None:
-        rows.insert(0, ("scored", true, _TRUE))
-    heights = [1.0] * len(rows) + ([0.55] if probabilities is not None else [])
-    figure = _figure(11, 0.6 + 1.9 * sum(heights))
-    panels = np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
-    for axes, (name, labels, colour) in zip(panels, rows, strict=False):
-        _draw_stages(axes, onsets, labels, colour, epoch_seconds)
-        axes.set_ylabel(name)
-    if true is not None:
-        _mark_differences(panels[1], onsets, true != predicted, epoch_seconds)
-    if probabilities is not None:
-        _draw_probabilities(panels[-1], onsets, probabilities, epoch_seconds)
-    panels[-1].set_xlabel("hours from the start of the recording")
-    panels[-1].set_xlim(onsets[0] / 3600, (onsets[-1] + epoch_seconds) / 3600)
-    agreement = (
-        "" if true is None else f"{100 * np.mean(true == predicted):.1f} % of {len(true)} epochs agree"
+    from matplotlib import rc_context
+
+    if len(onsets) == 0 or len(onsets) != len(true) or len(onsets) != len(predicted):
+        raise DatasetError(
+            "a hypnogram needs one onset, one scored and one predicted stage per epoch, at least 1 epoch, "
+            f"got {len(onsets)}, {len(true)} and {len(predicted)}"
+        )
+    order = sorted(
+        classes, key=lambda name: HYPNOGRAM_ORDER.index(name) if name in HYPNOGRAM_ORDER else len(classes)
     )
-    _title(panels[0], title, agreement)
+    starts = np.asarray(onsets, float) / 3600
+    length = epoch_seconds / 3600
+    with rc_context(_STYLE):
+        figure, axes = _figure(9.0, 4.4, rows=(5, 5, 0.7))
+        for panel, labels, name in ((axes[0], true, "scored"), (axes[1], predicted, "predicted")):
+            rows = np.array([order.index(classes[label]) for label in labels])
+            _draw_stages(panel, starts, rows, length, order)
+            panel.set_ylabel(name)
+        wrong = np.asarray(true) != np.asarray(predicted)
+        axes[2].broken_barh([(start, length) for start in starts[wrong]], (0, 1), color=_WRONG, linewidth=0)
+        axes[2].set(yticks=[], xlabel="hours of the recording", xlim=(starts[0], starts[-1] + length))
+        axes[2].set_ylabel("differ", rotation=0, ha="right", va="center")
+        axes[0].set_title(title or "Hypnogram")
     return figure
 
 
-def learning_curves_figure(history: History, title: str = "Learning curves") -> Figure:
-    """Draw loss, accuracy and learning rate of each pass; the pass whose weights were kept is marked.
+def learning_curves_figure(history: History, title: str = "") -> Figure:
+    """Draw loss and accuracy of training and validation against passes, and mark the pass that was kept.
 
     Parameters
     ----------
     history : History
-        From :func:`.loop.train`.
+        What :func:`.loop.train` returned.
     title : str
-        Above the figure.
+        Heading.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure = _figure(10, 4)
-    panels = figure.subplots(1, 2)
+    from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
+
     passes = np.arange(1, len(history.loss) + 1)
-    for axes, name, training, validation in (
-        (panels[0], "cross-entropy", history.loss, history.val_loss),
-        (panels[1], "accuracy", history.accuracy, history.val_accuracy),
-    ):
-        axes.plot(passes, training, color=_MUTED, marker="o", markersize=3, label="training (with dropout)")
-        axes.plot(passes, validation, color=_PREDICTED, marker="o", markersize=4, label="validation")
-        axes.axvline(history.best_pass + 1, color=_REM, linewidth=1, linestyle="--", label="kept")
-        axes.set_xlabel("pass over the training windows")
-        axes.set_ylabel(name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        _open_axes(axes)
-    panels[0].legend(frameon=False)
-    kept = f"kept: pass {history.best_pass + 1}, validation accuracy {history.val_accuracy[history.best_pass]:.3f}"
-    _title(panels[0], title, f"{history.windows:,} windows per pass; {kept}")
+    with rc_context(_STYLE):
+        figure, axes = _figure(9.0, 3.4, columns=2)
+        for panel, name in zip(axes, ("loss", "accuracy"), strict=True):
+            validation = getattr(history, f"val_{name}")
+            # Few passes would leave a bare line, one pass nothing at all.
+            dots = {"marker": "o", "markersize": 3} if len(passes) < 15 else {}
+            panel.plot(
+                passes, getattr(history, name), color=_TRAINING, label="training (dropout active)", **dots
+            )
+            panel.plot(passes, validation, color=_VALIDATION, label="validation", **dots)
+            best = history.best_pass
+            panel.plot(best + 1, validation[best], "o", markersize=9, markerfacecolor="none", color=_INK,
+                       label="kept", linestyle="none")  # fmt: skip
+            panel.set(title=name.capitalize(), xlabel="pass")
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+            panel.grid(axis="y")
+        axes[0].legend(fontsize=9)
+        if title:
+            figure.suptitle(title, fontsize=11)
     return figure
 
 
-def save_figure(figure: Figure, path: Path | str) -> None:
-    """Write a figure as PNG, SVG or PDF, by the suffix of `path`; equal figures give equal bytes.
+def save_figure(figure: Figure, stem: Path | str) -> tuple[Path, Path]:
+    """Write a figure as `stem`.png and `stem`.svg, creating the folder.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        Both files. The same figure gives the same SVG bytes with the same matplotlib.
 
     Raises
     ------
-    ConfigError
-        When the suffix is another.
+    TrainingError
+        When they cannot be written.
     """
-    path = Path(path)
-    if path.suffix not in FORMATS:
-        raise ConfigError(f"a figure is written as one of {list(FORMATS)}, got {path.name!r}")
-    import matplotlib as mpl
+    from matplotlib import rc_context
 
-    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with mpl.rc_context({"svg.hashsalt": "thumbnet"}):
-        figure.savefig(path, dpi=150, facecolor="white", metadata=dates.get(path.suffix, {}))
+    stem = Path(stem)
+    files = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        with rc_context(_STYLE):
+            figure.savefig(files[0], dpi=_DOTS_PER_INCH)
+            figure.savefig(files[1], metadata={"Date": None})
+    except OSError as error:
+        raise TrainingError(f"figure {stem} cannot be written: {error.strerror or error}") from None
+    return files
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def _figure(width: float, height: float, *, rows: Sequence[float] = (1,), columns: int = 1):
+    """Return a figure in inches, and its axes (an array where there are several) over one horizontal axis."""
     from matplotlib.figure import Figure
 
-    figure = Figure((width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    figure = Figure((width, height), layout="constrained", facecolor="white")
+    return figure, figure.subplots(len(rows), columns, sharex=len(rows) > 1, height_ratios=rows)
 
 
-def _title(axes: Axes, title: str, subtitle: str) -> None:
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=_INK, pad=22 if subtitle else 8)
-    axes.annotate(
-        subtitle,
-        (0, 1),
-        (0, 7),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        color=_MUTED,
-        fontsize=9,
-    )
-
-
-def _open_axes(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_MUTED)
-    axes.grid(color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def _class_label(metrics: StagingMetrics, name: str) -> str:
-    score = metrics.per_class_f1[name]
-    return f"{name}\nabsent" if score is None else f"{name}\nF1 {score:.2f}"
-
-
-def _summary(metrics: StagingMetrics) -> str:
-    left_out = f" without {', '.join(metrics.absent)}" if metrics.absent else ""
-    return (
-        f"accuracy {100 * metrics.accuracy:.1f} %, macro F1{left_out} {100 * metrics.macro_f1:.1f} %, "
-        f"kappa {metrics.kappa:.2f}, {metrics.epochs:,} epochs"
+def _write_cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:
+    colour = "white" if share > 0.5 else _INK
+    axes.text(column, row - 0.08, f"{count:,}", ha="center", va="center", color=colour)
+    axes.text(
+        column, row + 0.22, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=7.5, alpha=0.75
     )
 
 
 def _draw_stages(
-    axes: Axes, onsets: np.ndarray, labels: np.ndarray, colour: str, epoch_seconds: float
+    axes: Axes, starts: np.ndarray, rows: np.ndarray, length: float, order: Sequence[str]
 ) -> None:
-    level = {label: -place for place, label in enumerate(HYPNOGRAM_ORDER)}
-    starts, heights = onsets / 3600, np.array([level[int(label)] for label in labels], float)
-    for first, last in _unbroken(onsets, epoch_seconds):
-        edges = np.append(starts[first:last], starts[last - 1] + epoch_seconds / 3600)
-        axes.stairs(heights[first:last], edges, baseline=None, color=colour, linewidth=1.3)
-    for place in np.flatnonzero(labels == REM):
-        axes.hlines(
-            level[REM], starts[place], starts[place] + epoch_seconds / 3600, color=_REM, linewidth=4.5
-        )
-    axes.set_yticks([level[label] for label in HYPNOGRAM_ORDER], [STAGES[label] for label in HYPNOGRAM_ORDER])
-    axes.get_yticklabels()[HYPNOGRAM_ORDER.index(REM)].set_color(_REM)
-    axes.set_ylim(-len(HYPNOGRAM_ORDER) + 0.3, 0.6)
-    _open_axes(axes)
-
-
-def _unbroken(onsets: np.ndarray, epoch_seconds: float) -> list[tuple[int, int]]:
-    """First and last-plus-one index of each run of epochs without a gap."""
-    breaks = np.flatnonzero(np.diff(onsets) > 1.5 * epoch_seconds) + 1
-    edges = [0, *breaks.tolist(), len(onsets)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
-
-
-def _mark_differences(axes: Axes, onsets: np.ndarray, differs: np.ndarray, epoch_seconds: float) -> None:
-    spans = [(start / 3600, epoch_seconds / 3600) for start in onsets[differs]]
-    axes.broken_barh(spans, (0.35, 0.18), color=_INK, alpha=0.55, linewidth=0)
-    axes.annotate(
-        "differs", (1, 0.44), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-        fontsize=8, color=_MUTED, va="center", annotation_clip=False,
-    )  # fmt: skip
-
-
-def _draw_probabilities(
-    axes: Axes, onsets: np.ndarray, probabilities: np.ndarray, epoch_seconds: float
-) -> None:
-    for first, last in _unbroken(onsets, epoch_seconds):
-        edges = np.append(onsets[first:last], onsets[last - 1] + epoch_seconds) / 3600
-        stacked = np.zeros(last - first)
-        for label in reversed(HYPNOGRAM_ORDER):
-            top = stacked + probabilities[first:last, label]
-            axes.stairs(top, edges, baseline=stacked, fill=True, color=_PROBABILITY_COLOURS[label])
-            stacked = top
-    from matplotlib.patches import Patch
-
-    handles = [Patch(color=_PROBABILITY_COLOURS[label], label=STAGES[label]) for label in HYPNOGRAM_ORDER]
-    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    axes.set_ylim(0, 1)
-    axes.set_ylabel("probability")
-    _open_axes(axes)
-
-
-def _check_lengths(onsets: np.ndarray, *others: np.ndarray | Sequence[float] | None) -> None:
-    lengths = [len(onsets), *(len(other) for other in others if other is not None)]
-    if lengths[0] == 0 or len(set(lengths)) > 1:
-        raise DatasetError(f"a hypnogram needs one entry per epoch, at least 1, got lengths {lengths}")
+    breaks = np.flatnonzero(np.diff(starts) > 1.5 * length) + 1
+    for part in np.split(np.arange(len(starts)), breaks):
+        edges = np.append(starts[part], starts[part[-1]] + length)
+        axes.step(edges, np.append(rows[part], rows[part[-1]]), where="post", color=_SOFT, linewidth=1)
+    for row, name in enumerate(order):
+        bars = [(start, length) for start in starts[rows == row]]
+        rem = name == "REM"
+        height = 0.34 if rem else 0.12
+        axes.broken_barh(bars, (row - height / 2, height), color=_REM if rem else _INK, linewidth=0, zorder=3)
+    axes.set_yticks(range(len(order)), order)
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.grid(axis="y")
+    axes.tick_params(axis="y", length=0)
+    for label in axes.get_yticklabels():
+        if label.get_text() == "REM":
+            label.set(color=_REM, fontweight="bold")
