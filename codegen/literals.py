@@ -23,14 +23,23 @@ _KEYWORDS = frozenset(
     union unsigned using virtual void volatile while
     """.split()
 )
+# Names of other files: the manifest would be lost, or <string.h> would find the model's header.
+_FILES = frozenset(
+    """
+    library assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool stddef
+    stdint stdio stdlib string tgmath time wchar wctype
+    """.split()
+)
 
 
 def check_prefix(prefix: str) -> str:
     """Accept a prefix of generated names; OptionError when it is not an identifier."""
-    if not _IDENTIFIER.fullmatch(prefix) or prefix in _KEYWORDS or prefix.startswith("tn_"):
+    lower = prefix.lower()  # some file systems do not tell cases apart, and macros are in capitals
+    taken = prefix in _KEYWORDS or lower in _FILES or lower.startswith("tn_")
+    if taken or not _IDENTIFIER.fullmatch(prefix):
         raise OptionError(
             f"prefix '{prefix}' is not allowed: a letter, then at most 40 letters, digits or underscores, "
-            "no C keyword and not starting with 'tn_'"
+            "no C keyword, no name of a standard header, not 'library' and not starting with 'tn_'"
         )
     return prefix
 
