@@ -91,11 +91,13 @@ def _cheapest(graph: Graph, schedule: str, prefix: str, core: Target) -> Emitter
         axes = {"stream-h": "h", "stream-w": "w"}.get(schedule, "hw")
         variants = {"h": (graph, frozenset[int]()), "w": swap_axes(graph)}
         for variant, moved in (variants[axis] for axis in axes):
-            found = make_schedule(variant, streamed=True)
+            variant = passes.fuse(variant, core)
+            found = make_schedule(variant, core, streamed=True)
             if found is not None:
                 candidates.append(Emitter(variant, found, prefix, core, moved))
     if schedule in ("whole", "auto"):
-        whole = make_schedule(graph, streamed=False)
+        graph = passes.fuse(graph, core)
+        whole = make_schedule(graph, core, streamed=False)
         assert whole is not None  # always possible
         candidates.append(Emitter(graph, whole, prefix, core))
     if not candidates:

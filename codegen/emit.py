@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .ir import Graph, Tensor
@@ -11,7 +11,7 @@ from .library import kernel_files, kernel_header, library_json, manifest, render
 from .literals import c_array, c_initializer, check_prefix, comment_safe, is_struct
 from .memory import aligned
 from .model import LayerInfo, TensorInfo
-from .ops.base import Array, Call
+from .ops.base import Array, Call, Lowered
 from .schedule import Schedule, Step
 from .streaming import Stream, slice_bytes
 from .targets import Target
@@ -21,8 +21,11 @@ CTYPES = {
     "bool": "uint8_t",
     "float32": "float",
 }
-#: Bytes of one number of each array type; `tn_channel` is four of them.
-_ITEM_BYTES = {"int8_t": 1, "int32_t": 4, "tn_channel": 4}
+#: Bytes of one element of each array type.
+_ITEM_BYTES = {
+    **{"int8_t": 1, "int32_t": 4, "uint32_t": 4},
+    **{"tn_channel": 16, "tn_dsp_channel": 16, "tn_dsp_signed_channel": 24},
+}
 
 # --- pieces of the generated file ---------------------------------------------------------------------------
 
@@ -43,6 +46,16 @@ class _StructText:
 
 
 @dataclass(frozen=True)
+class _FunctionText:
+    """A layer's own copy of an inline kernel: its parameters, local arrays and the call."""
+
+    name: str
+    parameters: str
+    scratch: list[str]
+    call: str
+
+
+@dataclass(frozen=True)
 class _StepText:
     index: int
     comment: str
@@ -50,6 +63,7 @@ class _StepText:
     structs: list[_StructText]
     calls: list[str]
     observe: list[str]
+    functions: list[_FunctionText]
 
 
 class Emitter:
@@ -114,7 +128,7 @@ class Emitter:
         return _ArrayText(
             name,
             array.ctype,
-            len(array.values) if is_struct(array.values) else int(array.values.size),
+            _elements(array),
             c_array(array.values),
         )
 
@@ -133,15 +147,19 @@ class Emitter:
         base = self.base(step)
         names = {array.name: f"{base}_{array.name}" for array in step.lowered.arrays} | dict(places)
         structs: list[_StructText] = []
-        calls = []
+        calls: list[str] = []
+        functions: list[_FunctionText] = []
         for number, call in enumerate(step.lowered.calls):
             name = base if len(step.lowered.calls) == 1 else f"{base}_{number}"
             if call.struct:
                 structs.append(_struct(call, name, names))
+            if step.lowered.inline:
+                functions.append(_function(call, f"{name}_step", {**names, "params": f"&{name}"}, step.lowered))
+                call = replace(call, function=f"{name}_step", arguments=_passed(call))
             calls.append(_call(call, {**names, "params": f"&{name}"}))
         arrays = [self._array(array, names[array.name]) for array in step.lowered.arrays]
         observe = [] if step.stage else self._observe(step)
-        return _StepText(step.index, self._comment(step), arrays, structs, calls, observe)
+        return _StepText(step.index, self._comment(step), arrays, structs, calls, observe, functions)
 
     def _observe(self, step: Step) -> list[str]:
         """Show the whole output, slice by slice where its axes are exchanged."""
@@ -175,6 +193,10 @@ class Emitter:
         return f"{text}, '{comment_safe(target.name)}'"
 
 
+def _elements(array: Array) -> int:
+    return len(array.values) if is_struct(array.values) else int(array.values.size)
+
+
 def _struct(call: Call, name: str, names: Mapping[str, str]) -> _StructText:
     fields = [(key, c_initializer(value, names)) for key, value in call.params.items()]
     return _StructText(name, call.struct, fields)
@@ -182,6 +204,31 @@ def _struct(call: Call, name: str, names: Mapping[str, str]) -> _StructText:
 
 def _call(call: Call, names: Mapping[str, str]) -> str:
     return f"{call.function}({', '.join(argument.format(**names) for argument in call.arguments)});"
+
+
+#: What a layer's own function is given, by placeholder.
+_PARAMETERS = {
+    "rows": "const int8_t **rows",
+    "y": "unsigned y",
+    **{f"in{position}": f"const int8_t *in{position}" for position in range(2)},
+    "out0": "int8_t *out0",
+}
+
+
+def _passed(call: Call) -> tuple[str, ...]:
+    """Arguments of a call that are not constants or local arrays of the layer."""
+    return tuple(argument for argument in call.arguments if argument.strip("{}") in _PARAMETERS)
+
+
+def _function(call: Call, name: str, names: Mapping[str, str], lowered: Lowered) -> _FunctionText:
+    given = [argument.strip("{}") for argument in _passed(call)]
+    local = {**names, **{key: key for key in given}, **{item.name: item.name for item in lowered.scratch}}
+    return _FunctionText(
+        name,
+        ", ".join(_PARAMETERS[key] for key in given),
+        [f"{item.ctype} {item.name}[{item.length}] TN_SCRATCH;" for item in lowered.scratch],
+        _call(call, local),
+    )
 
 
 # --- the stream ---------------------------------------------------------------------------------------------
@@ -332,7 +379,12 @@ def emit_files(
     prefix = emitter.prefix
     schedule = emitter.schedule
     stems = {kernel for step in schedule.steps for kernel in step.lowered.kernels}
-    headers = sorted({kernel_header(stem) for stem in stems} | ({"tn_stream.h"} if schedule.stream else set()))
+    inline = {step.lowered.inline for step in schedule.steps if step.lowered.inline}
+    headers = sorted(
+        {kernel_header(stem) for stem in stems}
+        | {f"{stem}.h" for stem in inline}
+        | ({"tn_stream.h"} if schedule.stream else set())
+    )
     values: dict[str, Any] = {
         "p": prefix,
         "P": prefix.upper(),
@@ -353,7 +405,7 @@ def emit_files(
         "window_rows": schedule.window_rows,
         "arena_words": max(schedule.plan.bytes, 4) // 4,
         "state_bytes": emitter.state_bytes,
-        "stack_bytes": stack_bound(stems),
+        "stack_bytes": stack_bound(stems, _inline_scratch(schedule, emitter.target)),
         "uses_arena": any(p.kind == "arena" for p in schedule.places.values()),
         "uses_state": schedule.window_rows > 0 or schedule.plan.bytes > 0,
     }
@@ -371,6 +423,16 @@ def emit_files(
         f"src/{name}": text
         for name, text in kernel_files([*(f"{stem}.c" for stem in stems), *headers], emitter.target).items()
     }
+
+
+def _inline_scratch(schedule: Schedule, target: Target) -> list[tuple[str, int]]:
+    """Inline kernels with the bytes of their local arrays, each rounded up to its alignment."""
+    sizes = {"int8_t": 1, "int16_t": 2, "const int8_t *": target.pointer_bytes}
+    return [
+        (low.inline, sum(-(-item.length * sizes[item.ctype] // 8) * 8 for item in low.scratch))
+        for low in (step.lowered for step in schedule.steps)
+        if low.inline
+    ]
 
 
 def layer_infos(graph: Graph, schedule: Schedule) -> tuple[LayerInfo, ...]:
@@ -392,5 +454,5 @@ def _layer_info(graph: Graph, step: Step) -> LayerInfo:
         dtype=output.dtype,
         bytes=output.bytes,
         macs=step.macs,
-        weight_bytes=sum(int(a.values.size) * _ITEM_BYTES[a.ctype] for a in step.lowered.arrays),
+        weight_bytes=sum(_elements(a) * _ITEM_BYTES[a.ctype] for a in step.lowered.arrays),
     )

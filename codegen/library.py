@@ -56,10 +56,15 @@ def kernel_header(stem: str) -> str:
     return found.group(1)
 
 
-def stack_bound(stems: Iterable[str]) -> int:
-    """Stack in bytes that one call needs at most, from the measured frames of the kernels it calls."""
-    measured: dict[str, int] = json.loads((KERNELS / "stack.json").read_text())["bytes"]
-    return _OWN_STACK_BYTES + max((measured[stem] for stem in stems), default=0)
+def stack_bound(stems: Iterable[str], inline: Iterable[tuple[str, int]] = ()) -> int:
+    """Stack in bytes that one call needs at most, from the measured frames of the kernels it calls.
+
+    `inline` are kernels that become functions of a layer, each with the bytes of its local arrays.
+    """
+    measured = json.loads((KERNELS / "stack.json").read_text())
+    frames: list[int] = [measured["bytes"][stem] for stem in stems]
+    frames += [measured["inline"][stem] + scratch for stem, scratch in inline]
+    return _OWN_STACK_BYTES + max(frames, default=0)
 
 
 def manifest(

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from .errors import UnsupportedError
 from .ir import Graph, Node, Tensor
 from .memory import Block, Plan, plan_memory
-from .ops import OPERATORS
+from .ops import operator_of
 from .ops.base import Call, Init, Lowered
 from .streaming import Stage, Stream, find_stream, slice_bytes
+from .targets import Target
+from .tiers import arrange
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Schedule:
     accumulators: Mapping[int, int] | None = None
 
 
-def make_schedule(graph: Graph, *, streamed: bool) -> Schedule | None:
-    """Lower every layer and plan the arena.
+def make_schedule(graph: Graph, target: Target, *, streamed: bool) -> Schedule | None:
+    """Lower every layer to kernels of the target and plan the arena.
 
     Returns
     -------
@@ -76,8 +78,10 @@ def make_schedule(graph: Graph, *, streamed: bool) -> Schedule | None:
         return None
     stages = () if stream is None else stream.stages
     tail = graph.nodes if stream is None else stream.tail
-    steps = [Step(s.index, s.node, s.lowered, OPERATORS[s.node.op].macs(graph, s.node), s) for s in stages]
-    lowered = {node.index: OPERATORS[node.op].lower(graph, node) for node in tail}
+    steps = [
+        Step(s.index, s.node, arrange(target, s.lowered), operator_of(s.node).macs(graph, s.node), s) for s in stages
+    ]
+    lowered = {node.index: operator_of(node).lower(graph, node) for node in tail}
     # The stream writes its slices before the caller says where the outputs go.
     roots = _alias_roots(graph, tail, lowered, frozenset(stream.depths if stream else ()))
     for node in tail:
@@ -86,7 +90,7 @@ def make_schedule(graph: Graph, *, streamed: bool) -> Schedule | None:
             if roots[node.outputs[0]] != node.outputs[0]:
                 continue
             low = _plain_copy(graph.output(node))
-        steps.append(Step(len(steps), node, low, OPERATORS[node.op].macs(graph, node)))
+        steps.append(Step(len(steps), node, arrange(target, low), operator_of(node).macs(graph, node)))
     return _placed(graph, steps, roots, stream)
 
 

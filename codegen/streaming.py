@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .ir import Graph, Node, Tensor
-from .ops import OPERATORS
+from .ops import operator_of
 from .ops.base import Lowered, Window
 
 
@@ -126,7 +126,7 @@ def find_stream(graph: Graph) -> Stream | None:
 
 
 def _stage(graph: Graph, node: Node, index: int, streamed: set[int]) -> Stage | None:
-    rule = OPERATORS[node.op].stream
+    rule = operator_of(node).stream
     sources = tuple(i for i in node.inputs if i is not None and graph.tensors[i].data is None)
     if rule is None or not sources or not set(sources) <= streamed or len(node.outputs) != 1:
         return None

@@ -17,7 +17,7 @@ class Target:
     name : str
         What users write, for example ``cortex-m4``.
     tiers : tuple of str
-        Folders of ``firmware/kernels`` that hold kernels for it, best first.
+        Sets of kernels for it, best first; :mod:`thumbnet.codegen.tiers` knows all but ``portable``.
     pointer_bytes : int
         Size of a pointer in the generated state.
     extensions : tuple of str
@@ -30,16 +30,20 @@ class Target:
     extensions: tuple[str, ...] = ()
 
 
+_DSP = ("dsp", "portable")
+
+#: ``host-dsp`` runs the kernels of the DSP tier with its instructions emulated, to test them anywhere.
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         Target("cortex-m0"),
         Target("cortex-m3"),
-        Target("cortex-m4", extensions=("dsp",)),
-        Target("cortex-m7", extensions=("dsp",)),
-        Target("cortex-m33", extensions=("dsp",)),
+        Target("cortex-m4", _DSP, extensions=("dsp",)),
+        Target("cortex-m7", _DSP, extensions=("dsp",)),
+        Target("cortex-m33", _DSP, extensions=("dsp",)),
         Target("cortex-m55", extensions=("dsp", "mve")),
         Target("host", pointer_bytes=8),
+        Target("host-dsp", _DSP, pointer_bytes=8),
     )
 }
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from ..ir import Graph, Node
-from . import activations, arithmetic, conv2d, depthwise_conv2d, fully_connected, layout, pooling, reduce, softmax
+from . import (
+    activations,
+    arithmetic,
+    conv2d,
+    conv2d_max_pool2d,
+    depthwise_conv2d,
+    fully_connected,
+    layout,
+    pooling,
+    reduce,
+    softmax,
+)
 from .base import Operator
 
 OPERATORS: dict[str, Operator] = {
@@ -25,6 +36,15 @@ OPERATORS: dict[str, Operator] = {
         *layout.OPERATORS,
     )
 }
+
+#: Layers that only passes make; no model file has them.
+INTERNAL: dict[str, Operator] = {conv2d_max_pool2d.OPERATOR.name: conv2d_max_pool2d.OPERATOR}
+
+
+def operator_of(node: Node) -> Operator:
+    """Row of the table for a layer that the compiler has accepted or made."""
+    return OPERATORS.get(node.op) or INTERNAL[node.op]
+
 
 #: What to do about operators that often show up in models that were not meant for a microcontroller.
 _REMEDIES = {

@@ -36,6 +36,15 @@ class Array:
     values: npt.NDArray[Any]
 
 
+@dataclass(frozen=True)
+class Scratch:
+    """Local array that a call may use, named ``{name}`` in its arguments."""
+
+    ctype: str
+    name: str
+    length: int
+
+
 #: Value of a C initializer: a number, a symbol, a list or named fields.
 Init = int | str | Sequence["Init"] | Mapping[str, "Init"]
 
@@ -66,6 +75,9 @@ class Lowered:
         (input position, output position) pairs where the output may lie over the input, starting at or before it.
     window_rows : int
         Row pointers that the kernel needs as scratch.
+    inline : str
+        Stem of the header whose inline functions are the kernel; the call then becomes a function of its own, with
+        `scratch` on its stack.
     alias : bool
         True when the output is the input under another shape: no code at all.
     """
@@ -75,6 +87,8 @@ class Lowered:
     arrays: tuple[Array, ...] = ()
     overlays: tuple[tuple[int, int], ...] = ()
     window_rows: int = 0
+    inline: str = ""
+    scratch: tuple[Scratch, ...] = ()
     alias: bool = False
 
 

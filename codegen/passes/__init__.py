@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..ir import Graph, verify
+from ..targets import Target
 from .drop_unused import drop_unused
 from .fold_constants import fold_constants
+from .fuse_pool import fuse_pool
 
 #: Every pass keeps all output bytes; each stands alone in a module of its own.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (fold_constants, drop_unused)
@@ -17,3 +19,8 @@ def run(graph: Graph) -> Graph:
     for transform in PASSES:
         graph = verify(transform(graph))
     return graph
+
+
+def fuse(graph: Graph, target: Target) -> Graph:
+    """Join layers for which the target has a kernel that does both; comes last, after axes have been exchanged."""
+    return verify(fuse_pool(graph)) if "dsp" in target.tiers else graph

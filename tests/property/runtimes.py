@@ -121,6 +121,13 @@ class Host(Generated):
         return self.call([str(folder / "program")], folder, block)
 
 
+class HostDsp(Host):
+    """Kernels of the DSP tier, its instructions emulated in plain C."""
+
+    name = "host_dsp"
+    target = "host-dsp"
+
+
 class HostStream(Host):
     """The same, executed slice by slice along one of the spatial axes."""
 

@@ -20,7 +20,7 @@ from thumbnet.codegen.tflite import read_graph
 from .cases import CASES
 from .catalogue import PROBLEMS
 from .problem import Problem
-from .runtimes import QEMU, Host, Reference, Runtime, check
+from .runtimes import QEMU, Host, HostDsp, Reference, Runtime, check
 
 EXAMPLES = int(os.environ.get("THUMBNET_EXAMPLES", "0"))
 SEED = os.environ.get("THUMBNET_SEED")
@@ -28,7 +28,7 @@ ON_EVERY_RUNTIME = pytest.mark.parametrize(
     "runtime",
     [
         pytest.param(runtime, id=runtime.name, marks=[pytest.mark.qemu] if runtime in QEMU else [])
-        for runtime in (Reference(), Host(), *QEMU)
+        for runtime in (Reference(), Host(), HostDsp(), *QEMU)
     ],
 )
 
@@ -49,10 +49,11 @@ def test_reference(kind: type[Problem]) -> None:
 
 
 @pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.__name__)
-def test_host(kind: type[Problem]) -> None:
-    needs(Host())
+@pytest.mark.parametrize("host", [Host(), HostDsp()], ids=lambda host: host.name)
+def test_host(kind: type[Problem], host: Host) -> None:
+    needs(host)
     for first in range(0, EXAMPLES or 20, 20):
-        check_together(Host(), draw([kind], range(first, first + 20)))
+        check_together(host, draw([kind], range(first, first + 20)))
 
 
 @pytest.mark.qemu

@@ -1,0 +1,178 @@
+/* The DSP extension of Armv7E-M and Armv8-M: two signed 16-bit lanes in one register. A compiler without it gets the
+ * same results from plain C, so that kernels for it can be tested anywhere. */
+#ifndef TN_DSP_H
+#define TN_DSP_H
+
+#include <string.h>
+
+#include "tn_common.h"
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#include <arm_acle.h>
+#define TN_HAS_DSP 1
+#else
+#define TN_HAS_DSP 0
+#endif
+
+/* Kernels of this tier are functions of their headers: the generated code makes one copy per layer, in which the
+ * layer's constants fold loops and checks away. */
+#if defined(__GNUC__)
+#define TN_INLINE static inline __attribute__((always_inline))
+#define TN_OUTLINE static __attribute__((noinline))
+#define TN_ALIGNED4(pointer) __builtin_assume_aligned((pointer), 4)
+#define TN_SCRATCH __attribute__((aligned(8)))
+#else
+#define TN_INLINE static inline
+#define TN_OUTLINE static
+#define TN_ALIGNED4(pointer) (pointer)
+#define TN_SCRATCH
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Constants of an output channel whose result one multiply-add gives: (acc * multiplier + offset) / 2^32. */
+typedef struct {
+    int32_t bias; /* start of the accumulator */
+    int32_t multiplier;
+    int64_t offset;
+} tn_dsp_channel;
+
+/* The same where negative accumulators take another offset. A channel without a proof has `negative` TN_DSP_PLAIN,
+ * and `offset` is the shift of tn_requantize. */
+typedef struct {
+    int32_t bias;
+    int32_t multiplier;
+    int64_t offset;
+    int64_t negative;
+} tn_dsp_signed_channel;
+#define TN_DSP_PLAIN (-((int64_t)1 << 62))
+
+/* Four codes as one word, the first in the lowest byte; any alignment. */
+TN_INLINE uint32_t tn_load4(const int8_t *x)
+{
+    uint32_t word;
+    memcpy(&word, x, sizeof word);
+    return word;
+}
+
+TN_INLINE int32_t tn_low_lane(uint32_t lanes)
+{
+    return (int16_t)(uint16_t)(lanes & 0xffffu);
+}
+
+TN_INLINE int32_t tn_high_lane(uint32_t lanes)
+{
+    return (int16_t)(uint16_t)(lanes >> 16);
+}
+
+TN_INLINE uint32_t tn_lanes(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
+}
+
+/* Bytes 0 and 2 of a word as lanes. */
+TN_INLINE uint32_t tn_even_bytes(uint32_t word)
+{
+#if TN_HAS_DSP
+    return (uint32_t)__sxtb16((int8x4_t)word);
+#else
+    return tn_lanes((int8_t)(uint8_t)(word & 0xffu), (int8_t)(uint8_t)(word >> 16 & 0xffu));
+#endif
+}
+
+/* Bytes 1 and 3 of a word as lanes. */
+TN_INLINE uint32_t tn_odd_bytes(uint32_t word)
+{
+#if TN_HAS_DSP
+    /* GCC does not fold the rotation into the instruction by itself. */
+    uint32_t lanes;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
+    return tn_even_bytes(word >> 8 | word << 24);
+#endif
+}
+
+/* acc + a.low * b.low + a.high * b.high. */
+TN_INLINE int32_t tn_mac2(int32_t acc, uint32_t a, uint32_t b)
+{
+#if TN_HAS_DSP
+    return __smlad((int16x2_t)a, (int16x2_t)b, acc);
+#else
+    return acc + tn_low_lane(a) * tn_low_lane(b) + tn_high_lane(a) * tn_high_lane(b);
+#endif
+}
+
+/* acc + a.low * b.low. */
+TN_INLINE int32_t tn_mac_low(int32_t acc, uint32_t a, uint32_t b)
+{
+#if TN_HAS_DSP
+    return __smlabb((int32_t)a, (int32_t)b, acc);
+#else
+    return acc + tn_low_lane(a) * tn_low_lane(b);
+#endif
+}
+
+/* acc + a.high * b.high. */
+TN_INLINE int32_t tn_mac_high(int32_t acc, uint32_t a, uint32_t b)
+{
+#if TN_HAS_DSP
+    return __smlatt((int32_t)a, (int32_t)b, acc);
+#else
+    return acc + tn_high_lane(a) * tn_high_lane(b);
+#endif
+}
+
+/* The nearest code. */
+TN_INLINE int32_t tn_saturate(int32_t value)
+{
+#if TN_HAS_DSP
+    int32_t code; /* the intrinsic is a macro that converts signs silently */
+    __asm__("ssat %0, #8, %1" : "=r"(code) : "r"(value));
+    return code;
+#else
+    return tn_clamp(value, INT8_MIN, INT8_MAX);
+#endif
+}
+
+TN_INLINE int32_t tn_larger(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Saturate to the fused activation; most layers use all codes, and their copy of the kernel has one instruction. */
+TN_INLINE int8_t tn_dsp_clamp(int32_t value, const tn_output_s8 *out)
+{
+    int32_t code = tn_saturate(value);
+    if (out->min > INT8_MIN) {
+        code = tn_larger(code, out->min);
+    }
+    if (out->max < INT8_MAX) {
+        code = code < out->max ? code : out->max;
+    }
+    return (int8_t)code;
+}
+
+/* The code of a finished accumulator. */
+TN_INLINE int8_t tn_dsp_scale(const tn_dsp_channel *channel, int32_t acc, const tn_output_s8 *out)
+{
+    return tn_dsp_clamp((int32_t)((channel->offset + (int64_t)acc * channel->multiplier) >> 32), out);
+}
+
+/* `proven`: every channel of the layer has a proof. */
+TN_INLINE int8_t tn_dsp_scale_signed(const tn_dsp_signed_channel *channel, int32_t acc, const tn_output_s8 *out,
+                                     int proven)
+{
+    if (!proven && channel->negative == TN_DSP_PLAIN) {
+        return tn_store_s8(tn_requantize(acc, channel->multiplier, (int)channel->offset), out);
+    }
+    const int64_t offset = acc < 0 ? channel->negative : channel->offset;
+    return tn_dsp_clamp((int32_t)((offset + (int64_t)acc * channel->multiplier) >> 32), out);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
