@@ -89,10 +89,11 @@ def _consumers(model: keras.Model) -> dict[str, list[keras.layers.Layer | None]]
                 f"layer '{layer.name}' of model '{model.name}' is used {len(layer.inbound_nodes)} times; "
                 "folding takes functional models in which every layer is used once"
             )
-        if any(value is not None for value in layer.inbound_nodes[0].call_kwargs.values()):
+        call = layer.inbound_nodes[0]
+        if call.call_args[1:] or any(value is not None for value in call.call_kwargs.values()):
             raise FoldError(
-                f"layer '{layer.name}' of model '{model.name}' is called with arguments besides its input, "
-                f"{sorted(layer.inbound_nodes[0].call_kwargs)}; folding takes layers of tensors alone"
+                f"layer '{layer.name}' of model '{model.name}' is called with arguments besides its input; "
+                "folding takes layers that get a tensor or a list of tensors alone"
             )
         for producer in _producers(layer):
             found[producer.name].append(layer)

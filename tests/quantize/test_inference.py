@@ -80,7 +80,7 @@ def test_codes_that_do_not_fit(windows):
 
 
 def test_an_unknown_engine():
-    with pytest.raises(InferenceError, match="engine must be one of .*, got 'gpu'"):
+    with pytest.raises(InferenceError, match=r"engine must be one of .*, got 'gpu'"):
         run_int8(small_model(), codes(), engine="gpu")
 
 
