@@ -106,21 +106,32 @@ TN_INLINE uint32_t tn_lanes_at(const int16_t *x)
     return word;
 }
 
-/* acc[pixel][channel] += four codes of one or two pixels by two channels; the second pixel lies `depth` behind. */
-TN_INLINE void tn_conv2d_four(int32_t acc[2][2], const int16_t *x, int depth, int pixels, const uint32_t *w)
+/* acc[pixel][channel] += two codes of one or two pixels by two channels; the second pixel lies `depth` behind. */
+TN_INLINE void tn_conv2d_two(int32_t acc[2][2], const int16_t *x, int depth, int pixels, uint32_t weights)
 {
-    for (int half = 0; half < 2; ++half, x += 2) {
-        const uint32_t word = w[half];
-        const uint32_t a = tn_even_bytes(word);
-        const uint32_t b = tn_odd_bytes(word);
-        const uint32_t first = tn_lanes_at(x);
-        acc[0][0] = tn_mac2(acc[0][0], first, a);
-        acc[0][1] = tn_mac2(acc[0][1], first, b);
-        if (pixels == 2) {
-            const uint32_t second = tn_lanes_at(x + depth);
-            acc[1][0] = tn_mac2(acc[1][0], second, a);
-            acc[1][1] = tn_mac2(acc[1][1], second, b);
-        }
+    const uint32_t a = tn_even_bytes(weights);
+    const uint32_t b = tn_odd_bytes(weights);
+    const uint32_t first = tn_lanes_at(x);
+    acc[0][0] = tn_mac2(acc[0][0], first, a);
+    acc[0][1] = tn_mac2(acc[0][1], first, b);
+    if (pixels == 2) {
+        const uint32_t second = tn_lanes_at(x + depth);
+        acc[1][0] = tn_mac2(acc[1][0], second, a);
+        acc[1][1] = tn_mac2(acc[1][1], second, b);
+    }
+}
+
+/* One channel of one or two pixels. */
+TN_INLINE void tn_conv2d_store(const tn_conv2d_s8_dsp *p, int channel, int32_t first, int32_t second, int pixels,
+                               int8_t *out)
+{
+    if (pixels == 2 && p->pool != TN_POOL_NONE) {
+        *out = tn_conv2d_scale(p, channel, tn_larger(first, second));
+        return;
+    }
+    *out = tn_conv2d_scale(p, channel, first);
+    if (pixels == 2) {
+        out[p->out_channels] = tn_conv2d_scale(p, channel, second);
     }
 }
 
@@ -136,22 +147,18 @@ TN_INLINE void tn_conv2d_pixels(const tn_conv2d_s8_dsp *p, const int16_t *column
         const int16_t *x = columns;
         const int step = p->depth > 4 ? 8 : 4;
         do {
-            tn_conv2d_four(acc, x, p->depth, pixels, w);
+            tn_conv2d_two(acc, x, p->depth, pixels, w[0]);
+            tn_conv2d_two(acc, x + 2, p->depth, pixels, w[1]);
             if (step == 8) {
-                tn_conv2d_four(acc, x + 4, p->depth, pixels, w + 2);
+                tn_conv2d_two(acc, x + 4, p->depth, pixels, w[2]);
+                tn_conv2d_two(acc, x + 6, p->depth, pixels, w[3]);
             }
             w += step / 2;
             x += step;
         } while (x != columns + p->depth);
-        for (int i = 0; i < 2 && (p->out_channels % 2 == 0 || oc + i < p->out_channels); ++i) {
-            if (pixels == 2 && p->pool != TN_POOL_NONE) {
-                out[i] = tn_conv2d_scale(p, oc + i, tn_larger(acc[0][i], acc[1][i]));
-                continue;
-            }
-            out[i] = tn_conv2d_scale(p, oc + i, acc[0][i]);
-            if (pixels == 2) {
-                out[p->out_channels + i] = tn_conv2d_scale(p, oc + i, acc[1][i]);
-            }
+        tn_conv2d_store(p, oc, acc[0][0], acc[1][0], pixels, out);
+        if (p->out_channels % 2 == 0 || oc + 1 < p->out_channels) {
+            tn_conv2d_store(p, oc + 1, acc[0][1], acc[1][1], pixels, out + 1);
         }
     }
 }

@@ -61,22 +61,23 @@ TN_INLINE void tn_depthwise_conv2d_s8_dsp_row(const tn_depthwise_conv2d_s8_dsp *
         const uint32_t *w = p->weights;
         tn_depthwise_taps(p, rows, left, scratch, taps);
         for (int channel = 0; channel < p->channels; channel += 4, out += 4) {
-            int32_t acc[4];
-            for (int i = 0; i < 4; ++i) {
-                acc[i] = tn_depthwise_bias(p, channel + i);
-            }
+            int32_t acc0 = tn_depthwise_bias(p, channel);
+            int32_t acc1 = tn_depthwise_bias(p, channel + 1);
+            int32_t acc2 = tn_depthwise_bias(p, channel + 2);
+            int32_t acc3 = tn_depthwise_bias(p, channel + 3);
             for (int tap = 0; tap < count; ++tap, w += 2) {
                 const uint32_t word = tn_load4(taps[tap] + channel);
                 const uint32_t even = tn_even_bytes(word);
                 const uint32_t odd = tn_odd_bytes(word);
-                acc[0] = tn_mac_low(acc[0], even, w[0]);
-                acc[1] = tn_mac_low(acc[1], odd, w[1]);
-                acc[2] = tn_mac_high(acc[2], even, w[0]);
-                acc[3] = tn_mac_high(acc[3], odd, w[1]);
+                acc0 = tn_mac_low(acc0, even, w[0]);
+                acc1 = tn_mac_low(acc1, odd, w[1]);
+                acc2 = tn_mac_high(acc2, even, w[0]);
+                acc3 = tn_mac_high(acc3, odd, w[1]);
             }
-            for (int i = 0; i < 4; ++i) {
-                out[i] = tn_depthwise_scale(p, channel + i, acc[i]);
-            }
+            out[0] = tn_depthwise_scale(p, channel, acc0);
+            out[1] = tn_depthwise_scale(p, channel + 1, acc1);
+            out[2] = tn_depthwise_scale(p, channel + 2, acc2);
+            out[3] = tn_depthwise_scale(p, channel + 3, acc3);
         }
     }
 }
