@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from thumbnet.quantize.bundle import MANIFEST, MODEL, Bundle
 from thumbnet.quantize.errors import BundleError
 from thumbnet.quantize.scaling import ChannelScaling
 
+ROOT = Path(__file__).resolve().parents[2]
 TFLITE = b"\x1c\0\0\0TFL3" + bytes(range(256))
 SCALING = ChannelScaling(("EEG", "EMG"), (181.3, 12.07))
 
@@ -181,3 +183,10 @@ def test_values_that_are_refused(changes, sentence):
 def test_only_json_goes_into_a_manifest(value):
     with pytest.raises(BundleError, match="must hold finite JSON values"):
         bundle(training={"accuracy": value}).to_bytes()
+
+
+def test_every_key_is_documented():
+    page = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
+    manifest = bundle().manifest
+    for key in (*manifest, *manifest["channels"][0], *manifest["models"][0]):
+        assert f"`{key}`" in page, key
