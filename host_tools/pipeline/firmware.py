@@ -37,16 +37,16 @@ _PROFILE_CODE = (*_DEVICE_CODE, "host_tools/profile.py")
 
 def generate(run: Run) -> None:
     """Write the C of the model once for each core among the boards."""
-    prefix = run.recipe.codegen.prefix
+    prefix, schedule = run.recipe.codegen.prefix, run.recipe.codegen.schedule
     for target in dict.fromkeys(board.target for board in run.boards):
 
         def work(folder: Path, target: str = target) -> dict[str, Any]:
-            compiled = compile_model(run.model.tflite, target=target, prefix=prefix)
+            compiled = compile_model(run.model.tflite, target=target, prefix=prefix, schedule=schedule)
             compiled.write(folder / "generated" / target)
             nodes = [layer.node for layer in compiled.layers]
             return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "nodes": nodes}
 
-        depends = {"model": run.model.sha256, "target": target, "prefix": prefix}
+        depends = {"model": run.model.sha256, "target": target, "prefix": prefix, "schedule": schedule}
         run.stage(f"generate:{target}", depends, ("codegen", "firmware/kernels"), work)
 
 
@@ -82,7 +82,7 @@ def _one_board(run: Run, board: Board, expected: Expected, scratch: Path) -> Non
 
 def _build(run: Run, board: Board, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
-        built = Workbench(run.model, board, scratch / board.name).elf()
+        built = Workbench(run.model, board, scratch / board.name, schedule=run.recipe.codegen.schedule).elf()
         (folder / "firmware").mkdir()
         elf = folder / "firmware" / f"{board.name}.elf"
         shutil.copyfile(built, elf)
@@ -91,7 +91,12 @@ def _build(run: Run, board: Board, scratch: Path) -> None:
         return {"flash_bytes": footprint.flash_bytes, "ram_bytes": footprint.ram_bytes,
                 "memory": _memory(footprint) if not board.is_host else {"flash": [], "ram": []}}  # fmt: skip
 
-    depends = {"model": run.model.sha256, "board": board.name, "compiler": _compiler_version(board)}
+    depends = {
+        "model": run.model.sha256,
+        "board": board.name,
+        "schedule": run.recipe.codegen.schedule,
+        "compiler": _compiler_version(board),
+    }
     run.stage(f"build:{board.name}", depends, _BUILD_CODE, work)
 
 
@@ -103,7 +108,7 @@ def _compiler_version(board: Board) -> str:
 
 def _parity(run: Run, board: Board, expected: Expected, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
-        plan = ParityPlan(run.model, expected, scratch)
+        plan = ParityPlan(run.model, expected, scratch, schedule=run.recipe.codegen.schedule)
         facts = run_board(plan, board, run.new_task).to_dict()
         return _note(folder, "parity", board, facts)
 
@@ -117,7 +122,9 @@ def _parity(run: Run, board: Board, expected: Expected, scratch: Path) -> None:
 
 def _profile(run: Run, board: Board, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
-        facts = profile_model(run.model, board, scratch / board.name).to_dict()
+        facts = profile_model(
+            run.model, board, scratch / board.name, schedule=run.recipe.codegen.schedule
+        ).to_dict()
         return _note(folder, "profile", board, facts)
 
     depends = {
