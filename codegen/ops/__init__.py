@@ -12,6 +12,7 @@ from . import (
     fully_connected,
     layout,
     pooling,
+    quantize,
     reduce,
     softmax,
 )
@@ -33,6 +34,7 @@ OPERATORS: dict[str, Operator] = {
         arithmetic.SQUARED_DIFFERENCE,
         softmax.OPERATOR,
         *activations.OPERATORS,
+        *quantize.OPERATORS,
         *layout.OPERATORS,
     )
 }
@@ -48,8 +50,6 @@ def operator_of(node: Node) -> Operator:
 
 #: What to do about operators that often show up in models that were not meant for a microcontroller.
 _REMEDIES = {
-    "DEQUANTIZE": "convert with full-integer quantization and int8 inputs and outputs",
-    "QUANTIZE": "convert with full-integer quantization and int8 inputs and outputs",
     "BATCH_MATMUL": "give the matrix as a constant, so that it becomes FULLY_CONNECTED",
     "SHAPE": "convert with a fixed batch of 1",
     "WHILE": "unroll the recurrent layer",

@@ -12,6 +12,7 @@ from ..quantized_math import Multiplier, leaky_relu_multiplier, relu_multiplier,
 from ..reference import activations, quantize
 from .base import (
     PER_TENSOR,
+    SAME_ELEMENTS,
     Array,
     Call,
     Constraint,
@@ -38,7 +39,8 @@ def _operator(
             overlays=((0, 0),),
         )
 
-    return Operator(name, (int8_tensors(1), PER_TENSOR, *extra), lower, stream=slice_by_slice(lower), summary=summary)
+    constraints = (int8_tensors(1), PER_TENSOR, SAME_ELEMENTS, *extra)
+    return Operator(name, constraints, lower, stream=slice_by_slice(lower), summary=summary)
 
 
 def _output_is(scale: float, zero_point: int) -> Constraint:
@@ -117,10 +119,12 @@ OPERATORS = (
         "1 / sqrt(x); codes at or below the zero point give 127",
         Constraint("the output's scale suits 1 / sqrt(input scale): a factor from 2^-11 to 2^30", _rsqrt_scale),
     ),
-    _operator(
-        "QUANTIZE",
-        lambda x, g, n: quantize.quantize(x, q_in=g.input(n, 0).q, q_out=g.output(n).q),
-        "change of scale and zero point, int8 to int8",
-        rescaling(lambda graph, node: [_rescale(graph, node)]),
-    ),
+)
+
+#: QUANTIZE from int8 to int8.
+REQUANTIZE = _operator(
+    "QUANTIZE",
+    lambda x, g, n: quantize.quantize(x, q_in=g.input(n, 0).q, q_out=g.output(n).q),
+    "change of scale and zero point, int8 to int8",
+    rescaling(lambda graph, node: [_rescale(graph, node)]),
 )

@@ -177,9 +177,11 @@ def movable_tensors(inputs: Sequence[int]) -> Constraint:
         for tensor in (graph.optional(node, p) for p in inputs):
             if tensor is not None and tensor.data is not None and not np.isfinite(tensor.data).all():
                 return f"'{tensor.name}' holds values that are not finite"
-        return typed(graph, node)
+        types = {t.dtype for t in (graph.optional(node, p) for p in inputs) if t is not None}
+        types |= {graph.tensors[i].dtype for i in node.outputs}
+        return typed(graph, node) or (None if len(types) == 1 else f"they are {' and '.join(sorted(types))}")
 
-    return Constraint(f"inputs and outputs are one of {', '.join(MOVABLE_TYPES)}", check)
+    return Constraint(f"inputs and outputs have one type out of {', '.join(MOVABLE_TYPES)}", check)
 
 
 _SCALE_EXPONENT = 60  # beyond 2 to this power, ratios of scales leave what float32 holds
@@ -229,6 +231,14 @@ def _small_dimensions(graph: Graph, node: Node) -> str | None:
 
 
 SMALL_DIMENSIONS = Constraint(f"dimensions are 1 to {MAX_DIMENSION}", _small_dimensions)
+
+
+def _same_elements(graph: Graph, node: Node) -> str | None:
+    source, target = graph.input(node, 0), graph.output(node)
+    return None if source.elements == target.elements else f"{list(source.shape)} to {list(target.shape)}"
+
+
+SAME_ELEMENTS = Constraint("input and output have as many elements", _same_elements)
 
 
 def rank(dimensions: int) -> Constraint:

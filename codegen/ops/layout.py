@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..ir import ITEM_BYTES, Graph, Node, Tensor
 from ..reference import layout
 from .base import (
+    SAME_ELEMENTS,
     Call,
     Constraint,
     Init,
@@ -278,18 +279,13 @@ _PAD = (
 # --- the same bytes under another shape ---------------------------------------------------------------------
 
 
-def _same_elements(graph: Graph, node: Node) -> str | None:
-    source, target = graph.input(node, 0), graph.output(node)
-    return None if source.bytes == target.bytes else f"{list(source.shape)} to {list(target.shape)}"
-
-
 def _alias(name: str, summary: str) -> Operator:
     return Operator(
         name,
         (
             movable_tensors((0,)),
             same_quantization(),
-            Constraint("input and output have as many elements", _same_elements),
+            SAME_ELEMENTS,
         ),
         lambda graph, node: Lowered(alias=True),
         summary=summary,

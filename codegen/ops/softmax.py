@@ -6,7 +6,18 @@ import numpy as np
 
 from ..ir import Graph, Node
 from ..reference.softmax import exponential_table
-from .base import PER_TENSOR, SMALL_DIMENSIONS, Array, Call, Constraint, Init, Lowered, Operator, int8_tensors
+from .base import (
+    PER_TENSOR,
+    SAME_ELEMENTS,
+    SMALL_DIMENSIONS,
+    Array,
+    Call,
+    Constraint,
+    Init,
+    Lowered,
+    Operator,
+    int8_tensors,
+)
 
 #: Classes whose exponentials can sum up without leaving Q12.19.
 _MAX_CLASSES = 4095
@@ -54,6 +65,7 @@ OPERATOR = Operator(
         int8_tensors(1),
         PER_TENSOR,
         SMALL_DIMENSIONS,
+        SAME_ELEMENTS,
         Constraint("the output has scale 1/256 and zero point -128", _output_quantization),
         Constraint("beta times the input's scale lies between 2^-26 and 2^30", _beta_counts),
         Constraint(f"the last axis has 1 to {_MAX_CLASSES} classes", _few_classes),

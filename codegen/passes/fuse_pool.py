@@ -41,9 +41,7 @@ def _fusable(graph: Graph, conv: Node) -> Node | None:
     if window not in _WINDOWS or window != (pool.attrs["stride_h"], pool.attrs["stride_w"]):
         return None
     before, after = output_limits(conv, graph.output(conv)), output_limits(pool, graph.output(pool))
-    clamps = int(str(after["min"])) > int(str(before["min"])) or int(str(after["max"])) < int(
-        str(before["max"])
-    )
+    clamps = int(str(after["min"])) > int(str(before["min"])) or int(str(after["max"])) < int(str(before["max"]))
     lengths = graph.output(conv).shape[1:3]
     padded = any(padding_before(pool.attrs["padding"], n, k, k) for n, k in zip(lengths, window, strict=True))
     return None if clamps or padded else pool

@@ -48,9 +48,7 @@ def _search(
         for multiplier, shift, zero in operands
     ]
     multiplier, shift, zero_point, low, high = result
-    exact = requantize(terms[0][:, None] + sign * terms[1], multiplier, shift, zero_point, low, high).astype(
-        np.int64
-    )
+    exact = requantize(terms[0][:, None] + sign * terms[1], multiplier, shift, zero_point, low, high).astype(np.int64)
     to_output = multiplier * 2.0 ** (shift - 31 + headroom)
     ratios = [m * 2.0 ** (s - 31) * to_output for m, s, _ in operands]
     ratios[1] *= sign

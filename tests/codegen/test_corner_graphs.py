@@ -292,6 +292,40 @@ def test_values_of_other_types_are_joined(host: BulkHost, dtype: str) -> None:
     agree(host, net, [x], [z], held[::-1].copy())
 
 
+def test_floats_around_every_half(host: BulkHost) -> None:
+    """The largest float below a half must not be rounded up; far values saturate."""
+    halves = (np.arange(-300, 301) / 2).astype(np.float32)
+    around = [np.nextafter(halves, np.float32(limit)) for limit in (-np.inf, np.inf)]
+    far = np.array([255.9, 256, 257, 1e6, 2e9, -255.9, -256, -1e6, -2e9, 1e-45, -0.0], np.float32)
+    values = np.concatenate([halves, *around, far])
+    net = Net()
+    x = net.tensor(values.shape, "float32")
+    outputs = []
+    for zero_point in (-128, 0, 127):
+        outputs.append(net.add("QUANTIZE", [x], values.shape, {"scale": 1.0, "zero_point": zero_point}))
+    agree(host, net, [x], outputs, values)
+
+
+def test_what_no_code_stands_for(host: BulkHost) -> None:
+    """TFLM is undefined here; the generated code saturates, and NaN gives the lowest code."""
+    net = Net()
+    x = net.tensor((6,), "float32")
+    y = net.add("QUANTIZE", [x], (6,), {"scale": 1e-3, "zero_point": 3})
+    values = np.array([np.inf, -np.inf, np.nan, 3e38, -3e38, 0], np.float32)
+    (got,) = host.run(net.build([x], [y]), [values])
+    assert got.tolist() == [127, -128, -128, 127, -128, 3]
+
+
+def test_floats_in_and_floats_out(host: BulkHost) -> None:
+    net = Net()
+    size = (1, 6, 5, 2)
+    x = net.tensor(size, "float32")
+    inner = net.conv(net.add("QUANTIZE", [x], size, Q), size, (1, 6, 5, 3), (3, 3))
+    y = net.tensor((1, 6, 5, 3), "float32")
+    net.operator("DEQUANTIZE", [net.add("LEAKY_RELU", [inner], (1, 6, 5, 3), R, alpha=0.1)], [y])
+    agree(host, net, [x], [y], np.random.RandomState(5).normal(0, 8, size).astype(np.float32))
+
+
 # --- refusals ------------------------------------------------------------------------------------------------
 
 
@@ -366,6 +400,24 @@ def not_finite() -> ModelBuilder:
     return net
 
 
+def other_size() -> ModelBuilder:
+    net = Net()
+    net.add("RELU", [net.tensor((4,), **Q)], (2,), Q)
+    return net
+
+
+def other_type() -> ModelBuilder:
+    net = Net()
+    net.operator("RESHAPE", [net.tensor((4,), "int32"), net.constant([4])], [net.tensor((4,), "float32")])
+    return net
+
+
+def dequantized_to_integers() -> ModelBuilder:
+    net = Net()
+    net.operator("DEQUANTIZE", [net.tensor((4,), **Q)], [net.tensor((4,), "int32")])
+    return net
+
+
 def six_dimensions() -> ModelBuilder:
     net = Net()
     x = net.tensor((1, 2, 1, 2, 1, 2), **Q)
@@ -386,6 +438,9 @@ def six_dimensions() -> ModelBuilder:
         (no_such_axis, "do not fit shape"),
         (uneven_parts, "do not apply to shape"),
         (not_finite, "not finite"),
+        (other_size, "as many elements"),
+        (other_type, "they are float32 and int32"),
+        (dequantized_to_integers, "got int8 to int32"),
         (six_dimensions, "up to 5 dimensions"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
