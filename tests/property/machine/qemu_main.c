@@ -12,9 +12,14 @@ extern uint32_t stack_top;
 void reset(void);
 void fault(void);
 
-__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &stack_top, (const void *)reset, (const void *)fault, (const void *)fault,
-    (const void *)fault, (const void *)fault, (const void *)fault,
+typedef struct {
+    const uint32_t *stack;
+    void (*handlers[15])(void);
+} vector_table;
+
+__attribute__((section(".vectors"), used)) static const vector_table vectors = {
+    &stack_top,
+    {reset, fault, fault, fault, fault, fault},
 };
 
 static int8_t input[TN_MODEL_INPUT_BYTES] __attribute__((aligned(8)));
