@@ -1,4 +1,4 @@
-"""The memory plan: what lives at the same time never shares bytes, unless an operator allows its output over its input."""
+"""The memory plan: live tensors never share bytes, unless an operator allows its output over its input."""
 
 from __future__ import annotations
 

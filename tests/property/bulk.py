@@ -32,11 +32,12 @@ _UNOPTIMIZED = tuple("-O0" if flag == "-O1" else flag for flag in SANITIZERS)
 
 
 class BulkHost(HostStream):
-    """The host runtime with kernels built once, by any compiler, for any schedule."""
+    """The host runtime with kernels built once, by any compiler, for any schedule and tier."""
 
-    def __init__(self, compiler: str = "cc", schedule: str = "whole") -> None:
-        self.name = f"host with {compiler}, schedule {schedule}"
+    def __init__(self, compiler: str = "cc", schedule: str = "whole", target: str = "host") -> None:
+        self.name = f"{target} with {compiler}, schedule {schedule}"
         self.schedule = schedule
+        self.target = target
         self.tools = (compiler,)
         self._compiler = compiler
         self._kernels = tempfile.TemporaryDirectory()
@@ -132,10 +133,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--together", type=int, default=200, help="problems in one build (default 200)")
     parser.add_argument("--compiler", default="cc", help="cc, gcc or clang (default cc)")
     parser.add_argument("--schedule", default="whole", help="whole, stream-h or stream-w; a stream is built alone")
+    parser.add_argument("--target", default="host", help="host, or host-dsp for emulated DSP instructions")
     parser.add_argument("--kinds", nargs="+", metavar="NAME", help="only these kinds of problems")
     options = parser.parse_args(arguments)
     kinds = [kind for kind in PROBLEMS if not options.kinds or kind.__name__ in options.kinds]
-    runtime = BulkHost(options.compiler, options.schedule)
+    runtime = BulkHost(options.compiler, options.schedule, options.target)
     together = options.together if options.schedule == "whole" else 1
     started = time.monotonic()
     numbers = range(options.first, options.first + options.problems)
