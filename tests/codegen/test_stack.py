@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from thumbnet.codegen.library import KERNELS, stack_bound
 
 CORES = json.loads((KERNELS.parent / "platform" / "cores.json").read_text())
