@@ -16,7 +16,7 @@ int app_run_model(void);
 /* Tell the host that the work goes on. */
 void app_busy(void);
 
-void app_infer(tn_device_run *run);   /* outputs */      
+void app_infer(tn_device_run *run);   /* outputs */
 void app_parity(tn_device_run *run);  /* outputs, checksum of every layer; only with TN_OBSERVE */
 void app_profile(tn_device_run *run); /* ticks, stack; with TN_OBSERVE the ticks of every layer */
 

@@ -6,25 +6,27 @@
 #ifdef TN_OBSERVE
 
 static uint64_t *layer_ticks;
+static uint64_t call_ticks;  /* what one call of an observer adds to the figure that it is told */
+static uint64_t calls_ticks; /* the same for all calls of the run */
 
 static void observe(size_t layer, const app_part *part, uint64_t ticks)
 {
     (void)part;
-    layer_ticks[layer] += ticks;
+    const uint64_t cost = ticks < call_ticks ? ticks : call_ticks;
+    layer_ticks[layer] += ticks - cost;
+    calls_ticks += cost;
 }
 
 static void run_layers(tn_device_run *run)
 {
     layer_ticks = app_clear_layers().ticks;
+    call_ticks = 0;
     app_observe_nothing(observe);
-    const uint64_t empty = layer_ticks[0];
+    call_ticks = layer_ticks[0];
+    calls_ticks = 0;
     layer_ticks[0] = 0;
     run->status = app_run_observed(observe, &run->ticks);
-    for (size_t i = 0; i < app_layer_count(); i++) {
-        const uint64_t cost = layer_ticks[i] < empty ? layer_ticks[i] : empty;
-        layer_ticks[i] -= cost;
-        run->ticks -= cost;
-    }
+    run->ticks -= calls_ticks;
     run->layers = layer_ticks;
     run->layers_bytes = (uint32_t)(app_layer_count() * sizeof *layer_ticks);
 }

@@ -9,6 +9,8 @@ void tn_observe(int layer, const void *data, size_t first, size_t runs, size_t r
 #define observe_all(layer, data, bytes) ((void)0)
 #endif
 
+#define FAKE_RUN 4
+
 void tn_model_reset(tn_model_state *s)
 {
     memset(s, 0, sizeof *s);
@@ -19,11 +21,9 @@ int tn_model_run(tn_model_state *s, const int8_t *in, int8_t *out)
     if (in[0] == 127) {
         return -7;
     }
-#ifdef FAKE_FAULT
     if (in[0] == 126) {
         __builtin_trap();
     }
-#endif
     for (int i = 0; i < FAKE_INPUT_BYTES; i++) {
         s->work[i] = (int8_t)(uint8_t)((uint8_t)in[i] + 1u);
     }

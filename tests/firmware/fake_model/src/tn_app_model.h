@@ -1,6 +1,6 @@
 /* A model small enough to check by hand, in the shape of generated code: three layers over one block of bytes.
  * layer 0: x + 1    layer 1: x XOR 0x55    layer 2: every FAKE_STEP-th byte
- * An input whose first byte is 127 makes the model fail with -7. */
+ * An input whose first byte is 127 makes the model fail with -7, one of 126 the processor. */
 #ifndef TN_APP_MODEL_H
 #define TN_APP_MODEL_H
 
