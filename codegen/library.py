@@ -17,7 +17,7 @@ from .targets import Target
 KERNELS = Path(__file__).resolve().parent.parent / "firmware" / "kernels"
 MANIFEST_SCHEMA = 1
 #: The generated functions themselves, a call into the compiler's run-time library, and alignment.
-_OWN_STACK_BYTES = 128
+_OWN_STACK_BYTES = 192
 
 
 def render(template: str, **values: Any) -> str:

@@ -17,7 +17,7 @@ extern "C" {
 #define MODEL_OUTPUTS 1
 #define MODEL_LAYERS 27
 #define MODEL_STATE_BYTES 3140
-#define MODEL_STACK_BYTES 448 /* upper bound for one call, kernels compiled by GCC at -O2 */
+#define MODEL_STACK_BYTES 512 /* upper bound for one call, kernels compiled by GCC at -O2 */
 
 /* input 0: int8 [1, 4, 3000, 1], row-major */
 #define MODEL_INPUT0_BYTES 12000
