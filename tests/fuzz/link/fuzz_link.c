@@ -149,6 +149,9 @@ static void put_message(void)
     if (type == TN_WRITE || type == TN_STREAM_PUSH || draw(8) == 0u) {
         count += draw(draw(8) == 0u ? (uint32_t)(sizeof payload - count) + 1u : 50u);
     }
+    if (draw(8) == 0u) {
+        count = draw((uint32_t)count + 1u);
+    }
     put_frame(TN_PROTOCOL_VERSION, type, (uint16_t)draw(draw(2) == 0u ? 4 : 65536), payload, count);
 }
 
