@@ -13,9 +13,11 @@ import difflib
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -184,4 +186,13 @@ def run(args: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the `thumbnet` script."""
+    signal.signal(signal.SIGTERM, _stop)
     sys.exit(run())
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End like on Ctrl-C. A terminal tells the emulators too; whoever ends this process alone does not."""
+    devices = sys.modules.get(f"{__package__}.devices.process")
+    if devices is not None:
+        devices.end_all()
+    raise KeyboardInterrupt

@@ -22,6 +22,8 @@ END_TIMEOUT_S = 3.0
 _SHOWN_BYTES = 2000
 _CHUNK = 65536
 
+_running: set[subprocess.Popen[bytes]] = set()
+
 
 class ProcessPipe(ClosingPipe):
     """The two together: closing the pipe ends the process.
@@ -127,6 +129,7 @@ def start_process(
     except OSError as error:
         errors.close()
         raise DeviceError(f"the device {name} cannot be started: {command[0]}: {error.strerror}") from None
+    _running.add(process)
     return process, errors
 
 
@@ -165,6 +168,13 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    _running.discard(process)
+
+
+def end_all() -> None:
+    """Ask every device's process to end: whoever talks to one gets DeviceClosed. For a program that has to stop."""
+    for process in list(_running):
+        process.terminate()
 
 
 def epitaph(name: str, process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -215,6 +217,26 @@ def test_an_emulator_that_dies_is_told():
         os.kill(pipe.process_id, 9)
         with pytest.raises(DeviceClosed, match="the device qemu_m4 was ended by SIGKILL"):
             client.infer(bytes(SIZE))
+
+
+@pytest.mark.qemu
+def test_the_command_that_is_ended_ends_its_emulators(tmp_path: Path, model: Path):
+    """SIGTERM to the command alone, as a supervisor sends it."""
+    arguments = ("parity", model, "--board", "qemu_m4", "--windows", "1000000", "--workdir", tmp_path)
+    command = subprocess.Popen([sys.executable, "-m", "thumbnet.host_tools", *arguments], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (emulators := children(command.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    command.terminate()
+    assert command.wait(20) == 130
+    assert emulators
+    assert not any(map(alive, emulators))
+
+
+def children(process_id: int) -> list[int]:
+    """Emulators that a process has started."""
+    found = subprocess.run(["pgrep", "-P", str(process_id), "qemu"], capture_output=True, text=True)
+    return [int(word) for word in found.stdout.split()]
 
 
 # ---- serial ports ----
