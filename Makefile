@@ -48,6 +48,7 @@ test-all: system-checks install lint typecheck ## The same with the slow tests
 lint: install ## Ruff
 	@echo "==> ruff"
 	@$(BIN)/ruff check $(ROOMS) tests
+	@$(BIN)/ruff format --check --quiet $(ROOMS) tests
 
 format: install ## Let ruff put formatting right
 	@$(BIN)/ruff check --fix $(ROOMS) tests

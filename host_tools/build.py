@@ -35,9 +35,7 @@ _COMPILER_REMEDY = (
     "install it with `apt install gcc-arm-none-eabi libnewlib-arm-none-eabi` (Debian, Ubuntu) or "
     "`brew install --cask gcc-arm-embedded` (macOS), or set THUMBNET_TOOLS=auto to let PlatformIO fetch it."
 )
-_ERROR_LINE = re.compile(
-    r"(: (fatal )?error: |undefined reference|multiple definition|overflowed by|^Error: )"
-)
+_ERROR_LINE = re.compile(r"(: (fatal )?error: |undefined reference|multiple definition|overflowed by|^Error: )")
 _OVERFLOW = re.compile(r"region `(FLASH|RAM)' overflowed by (\d+) bytes")
 _SHOWN_ERRORS = 3
 
@@ -167,9 +165,7 @@ def _build_into(stored: Path, inputs: _Inputs) -> None:
     stored.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=stored.parent) as work:
         if inputs.board.is_host:
-            made, log = build_host(
-                Path(work), inputs.model, inputs.app, flags=inputs.flags, sanitize=inputs.sanitize
-            )
+            made, log = build_host(Path(work), inputs.model, inputs.app, flags=inputs.flags, sanitize=inputs.sanitize)
         else:
             made, log = _build_with_platformio(Path(work), inputs)
         result = Path(work) / "result"
@@ -270,9 +266,7 @@ def _compiler_version(board: Board) -> str:
         return f"{_tools_side()} {_version_line([compiler]) if compiler else ''}"
     if compiler is None:
         raise ToolchainMissing(f"{COMPILER} is not on the PATH; {_COMPILER_REMEDY}")
-    libc = subprocess.run(
-        [compiler, "-print-file-name=libc_nano.a"], capture_output=True, text=True, check=False
-    )
+    libc = subprocess.run([compiler, "-print-file-name=libc_nano.a"], capture_output=True, text=True, check=False)
     if not Path(libc.stdout.strip()).is_absolute():
         raise ToolchainMissing(f"{compiler} comes without newlib-nano; {_COMPILER_REMEDY}")
     return _version_line([compiler])

@@ -134,9 +134,7 @@ def read_footprint(elf: Path | str, image_map: Path | str | None = None) -> Foot
 
 
 def _sections(image: ELFFile) -> Iterator[Section]:
-    found = [
-        section for section in image.iter_sections() if section["sh_flags"] & _ALLOC and section["sh_size"]
-    ]
+    found = [section for section in image.iter_sections() if section["sh_flags"] & _ALLOC and section["sh_size"]]
     for section in sorted(found, key=lambda section: int(section["sh_addr"])):
         writable = bool(section["sh_flags"] & _WRITE)
         if section.name == ".stack":

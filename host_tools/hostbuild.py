@@ -43,9 +43,7 @@ def host_compiler() -> list[str]:
     return command
 
 
-def build_host(
-    work: Path, model: Path, app: Path, *, flags: Sequence[str], sanitize: bool
-) -> tuple[list[Path], str]:
+def build_host(work: Path, model: Path, app: Path, *, flags: Sequence[str], sanitize: bool) -> tuple[list[Path], str]:
     """Compile and link all sources below `work`.
 
     Returns

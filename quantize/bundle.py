@@ -126,9 +126,7 @@ class Bundle:
             When a value is missing or of the wrong kind.
         """
         if len(channel_kinds) != len(scaling.channels):
-            raise BundleError(
-                f"{len(scaling.channels)} channels need as many kinds, got {list(channel_kinds)}"
-            )
+            raise BundleError(f"{len(scaling.channels)} channels need as many kinds, got {list(channel_kinds)}")
         rows = zip(scaling.channels, channel_kinds, scaling.gain, scaling.clip_uv, strict=True)
         manifest = {
             "schema_version": SCHEMA_VERSION,
@@ -174,9 +172,7 @@ class Bundle:
         """Gain and clip of each channel."""
         from .scaling import ChannelScaling
 
-        return ChannelScaling(
-            self.channels, tuple(float(channel["clip_uv"]) for channel in self.manifest["channels"])
-        )
+        return ChannelScaling(self.channels, tuple(float(channel["clip_uv"]) for channel in self.manifest["channels"]))
 
     def scale(self, signals: np.ndarray) -> np.ndarray:
         """Scale (N, channels, samples) microvolts to the model's input, float32 (N, channels, samples, 1)."""

@@ -197,9 +197,7 @@ def layer_noise(float_tflite: bytes, int8_tflite: bytes, inputs: np.ndarray) -> 
             noise[place] += np.sum((expected - _dequantized(exact, right)) ** 2)
     names = {detail["index"]: detail["name"] for detail in exact.get_tensor_details()}
     return tuple(
-        LayerNoise(
-            index=op["index"], name=names[right], op=op["op_name"], snr_db=_decibels(power[n], noise[n])
-        )
+        LayerNoise(index=op["index"], name=names[right], op=op["op_name"], snr_db=_decibels(power[n], noise[n]))
         for n, (op, _, right) in enumerate(pairs)
     )
 

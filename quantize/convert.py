@@ -64,9 +64,7 @@ def convert_float(model: keras.Model) -> bytes:
 
 def _input_shape(model: keras.Model) -> tuple[int, ...]:
     if len(model.inputs) != 1:
-        raise ConversionError(
-            f"model '{model.name}' has {len(model.inputs)} inputs; conversion takes exactly 1"
-        )
+        raise ConversionError(f"model '{model.name}' has {len(model.inputs)} inputs; conversion takes exactly 1")
     shape = tuple(model.inputs[0].shape[1:])
     if None in shape:
         raise ConversionError(

@@ -61,9 +61,7 @@ class Prediction:
     engine: str
 
 
-def run_int8(
-    tflite: bytes, codes: np.ndarray, *, engine: str = "auto", advance: Advance | None = None
-) -> Int8Result:
+def run_int8(tflite: bytes, codes: np.ndarray, *, engine: str = "auto", advance: Advance | None = None) -> Int8Result:
     """Run an int8 model of one input and one output over windows.
 
     Parameters
@@ -199,9 +197,7 @@ def open_litert(tflite: bytes, *, reference: bool = False, keep_tensors: bool = 
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:
-        raise InferenceError(
-            "no LiteRT on this machine; `pip install thumbnet[train]` brings ai-edge-litert"
-        ) from None
+        raise InferenceError("no LiteRT on this machine; `pip install thumbnet[train]` brings ai-edge-litert") from None
     kinds = OpResolverType
     resolver = kinds.BUILTIN_REF if reference else kinds.BUILTIN
     if keep_tensors and not reference:
@@ -245,9 +241,7 @@ def _tflm_runner(tflite: bytes) -> _Runner:
     try:
         from tflite_micro.python.tflite_micro import runtime
     except ImportError:
-        raise InferenceError(
-            "no TFLM interpreter on this machine; `pip install tflite-micro` brings it"
-        ) from None
+        raise InferenceError("no TFLM interpreter on this machine; `pip install tflite-micro` brings it") from None
     try:
         interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=_ARENA_BYTES)
     except (RuntimeError, ValueError) as error:

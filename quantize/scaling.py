@@ -40,14 +40,10 @@ class ChannelScaling:
 
     def __post_init__(self):
         if len(self.channels) != len(self.clip_uv) or not self.channels:
-            raise ScalingError(
-                f"each of {len(self.channels)} channels needs one clip level, got {len(self.clip_uv)}"
-            )
+            raise ScalingError(f"each of {len(self.channels)} channels needs one clip level, got {len(self.clip_uv)}")
         for name, clip in zip(self.channels, self.clip_uv, strict=True):
             if not np.isfinite(clip) or clip <= 0:
-                raise ScalingError(
-                    f"clip level of channel '{name}' must be a positive voltage in uV, got {clip!r}"
-                )
+                raise ScalingError(f"clip level of channel '{name}' must be a positive voltage in uV, got {clip!r}")
 
     @property
     def gain(self) -> tuple[float, ...]:
@@ -107,15 +103,12 @@ class ChannelScaling:
         signals = _finite(signals, self.channels)
         if signals.shape[1] != len(self.channels):
             raise ScalingError(
-                f"signals must have the shape (epochs, {len(self.channels)} channels, samples), "
-                f"got {signals.shape}"
+                f"signals must have the shape (epochs, {len(self.channels)} channels, samples), got {signals.shape}"
             )
         return signals
 
 
-def fit_scaling(
-    signals: np.ndarray, channels: Sequence[str], percentile: float = DEFAULT_PERCENTILE
-) -> ChannelScaling:
+def fit_scaling(signals: np.ndarray, channels: Sequence[str], percentile: float = DEFAULT_PERCENTILE) -> ChannelScaling:
     """Fix each channel's clip level at a percentile of its magnitude.
 
     A percentile, unlike the maximum, does not let a few artefacts at the rails of the recorder take the
@@ -151,9 +144,7 @@ def fit_scaling(
     clips = [float(np.percentile(np.abs(signals[:, row]), percentile)) for row in range(len(channels))]
     for name, clip in zip(channels, clips, strict=True):
         if clip == 0:
-            raise ScalingError(
-                f"channel '{name}' is flat in {percentile:g} % of the training samples; no gain fits it"
-            )
+            raise ScalingError(f"channel '{name}' is flat in {percentile:g} % of the training samples; no gain fits it")
     # Rounded so that the manifest and the documentation can show the very value in use.
     return ChannelScaling(channels, tuple(float(f"{clip:.4g}") for clip in clips))
 

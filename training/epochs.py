@@ -61,8 +61,7 @@ class EpochSet:
             values = getattr(self, name)
             if values.shape != (len(self.signals),):
                 raise DatasetError(
-                    f"{name} must have one entry for each of {len(self.signals)} epochs, "
-                    f"got shape {values.shape}"
+                    f"{name} must have one entry for each of {len(self.signals)} epochs, got shape {values.shape}"
                 )
 
     def __len__(self) -> int:

@@ -219,10 +219,7 @@ def train(
     if stopping.best_weights is not None:
         model.set_weights(stopping.best_weights)
     return History(
-        **{
-            key: [float(value) for value in logs[key]]
-            for key in ("loss", "accuracy", "val_loss", "val_accuracy")
-        },
+        **{key: [float(value) for value in logs[key]] for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
         learning_rate=[float(schedule(steps * (number + 1) - 1)) for number in range(done)],
         best_pass=best,
         stopped_early=done < passes,
@@ -250,9 +247,7 @@ def _class_weights(labels: np.ndarray) -> dict[int, float]:
     from sklearn.utils.class_weight import compute_class_weight
 
     present = np.unique(labels)
-    return dict(
-        zip(present.tolist(), compute_class_weight("balanced", classes=present, y=labels), strict=True)
-    )
+    return dict(zip(present.tolist(), compute_class_weight("balanced", classes=present, y=labels), strict=True))
 
 
 def _check_whole(name: str, value: Any, low: int) -> None:

@@ -185,11 +185,7 @@ def bootstrap_interval(
         )
     names = np.unique(subjects)
     by_subject = len(names) >= LEAST_SUBJECTS
-    groups = (
-        [np.flatnonzero(subjects == name) for name in names]
-        if by_subject
-        else np.arange(len(subjects))[:, None]
-    )
+    groups = [np.flatnonzero(subjects == name) for name in names] if by_subject else np.arange(len(subjects))[:, None]
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(resamples):

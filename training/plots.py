@@ -70,9 +70,7 @@ def confusion_figure(metrics: StagingMetrics, title: str = "") -> Figure:
     places = np.arange(len(metrics.classes))
     with rc_context(_STYLE):
         figure, axes = _figure(4.6, 4.4)
-        axes.imshow(
-            shares, cmap=LinearSegmentedColormap.from_list("teal", ["#f0f3f6", _TRAINING]), vmin=0, vmax=1
-        )
+        axes.imshow(shares, cmap=LinearSegmentedColormap.from_list("teal", ["#f0f3f6", _TRAINING]), vmin=0, vmax=1)
         for row, column in np.ndindex(counts.shape):
             _write_cell(axes, row, column, counts[row, column], shares[row, column])
         axes.set_xticks(places, metrics.classes)
@@ -130,9 +128,7 @@ def hypnogram_figure(
             "a hypnogram needs one onset, one scored and one predicted stage per epoch, at least 1 epoch, "
             f"got {len(onsets)}, {len(true)} and {len(predicted)}"
         )
-    order = sorted(
-        classes, key=lambda name: HYPNOGRAM_ORDER.index(name) if name in HYPNOGRAM_ORDER else len(classes)
-    )
+    order = sorted(classes, key=lambda name: HYPNOGRAM_ORDER.index(name) if name in HYPNOGRAM_ORDER else len(classes))
     starts = np.asarray(onsets, float) / 3600
     length = epoch_seconds / 3600
     with rc_context(_STYLE):
@@ -173,9 +169,7 @@ def learning_curves_figure(history: History, title: str = "") -> Figure:
             validation = getattr(history, f"val_{name}")
             # Few passes would leave a bare line, one pass nothing at all.
             dots = {"marker": "o", "markersize": 3} if len(passes) < 15 else {}
-            panel.plot(
-                passes, getattr(history, name), color=_TRAINING, label="training (dropout active)", **dots
-            )
+            panel.plot(passes, getattr(history, name), color=_TRAINING, label="training (dropout active)", **dots)
             panel.plot(passes, validation, color=_VALIDATION, label="validation", **dots)
             best = history.best_pass
             panel.plot(best + 1, validation[best], "o", markersize=9, markerfacecolor="none", color=_INK,
@@ -227,14 +221,10 @@ def _figure(width: float, height: float, *, rows: Sequence[float] = (1,), column
 def _write_cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:
     colour = "white" if share > 0.5 else _INK
     axes.text(column, row - 0.08, f"{count:,}", ha="center", va="center", color=colour)
-    axes.text(
-        column, row + 0.22, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=7.5, alpha=0.75
-    )
+    axes.text(column, row + 0.22, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=7.5, alpha=0.75)
 
 
-def _draw_stages(
-    axes: Axes, starts: np.ndarray, rows: np.ndarray, length: float, order: Sequence[str]
-) -> None:
+def _draw_stages(axes: Axes, starts: np.ndarray, rows: np.ndarray, length: float, order: Sequence[str]) -> None:
     breaks = np.flatnonzero(np.diff(starts) > 1.5 * length) + 1
     for part in np.split(np.arange(len(starts)), breaks):
         edges = np.append(starts[part], starts[part[-1]] + length)

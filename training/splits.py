@@ -37,9 +37,7 @@ class Split:
         return self.protocol == SUBJECT_WISE
 
 
-def subject_split(
-    epochs: EpochSet, seed: int = 0, fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
-) -> Split:
+def subject_split(epochs: EpochSet, seed: int = 0, fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)) -> Split:
     """Divide epochs by person; with fewer than three persons, by time within each recording.
 
     No person is ever in two parts. With fewer than three persons that is impossible: each recording is then
@@ -80,8 +78,7 @@ def _check_fractions(fractions: tuple[float, float, float]) -> None:
     shares = np.asarray(fractions, dtype=float)
     if shares.shape != (3,) or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise SplitError(
-            "fractions must be three positive shares (train, validation, test) that sum to 1, "
-            f"got {fractions}"
+            f"fractions must be three positive shares (train, validation, test) that sum to 1, got {fractions}"
         )
 
 

@@ -92,9 +92,7 @@ def _has_system_compiler():
     compiler = shutil.which(COMPILER)
     if not compiler:
         return False
-    answer = subprocess.run(
-        [compiler, "-print-file-name=libc_nano.a"], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run([compiler, "-print-file-name=libc_nano.a"], capture_output=True, text=True, check=False)
     return Path(answer.stdout.strip()).is_absolute()
 
 
@@ -110,9 +108,7 @@ def _scons_as_package_version():
 def _write_scons_package(packages, version):
     """Make the installed SCons look like PlatformIO's package; several builds may do so at once."""
     files = {
-        "package.json": json.dumps(
-            {"name": "tool-scons", "version": version, "description": "Installed SCons"}
-        ),
+        "package.json": json.dumps({"name": "tool-scons", "version": version, "description": "Installed SCons"}),
         ".piopm": json.dumps(
             {
                 "type": "tool",

@@ -122,9 +122,7 @@ def _parity(run: Run, board: Board, expected: Expected, scratch: Path) -> None:
 
 def _profile(run: Run, board: Board, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
-        facts = profile_model(
-            run.model, board, scratch / board.name, schedule=run.recipe.codegen.schedule
-        ).to_dict()
+        facts = profile_model(run.model, board, scratch / board.name, schedule=run.recipe.codegen.schedule).to_dict()
         return _note(folder, "profile", board, facts)
 
     depends = {

@@ -109,9 +109,7 @@ def test_an_unknown_activation_is_named() -> None:
         ("VALID", 3, 3, 4, 1, 1, 0),
     ],
 )
-def test_windows(
-    padding: str, size: int, kernel: int, stride: int, dilation: int, output: int, before: int
-) -> None:
+def test_windows(padding: str, size: int, kernel: int, stride: int, dilation: int, output: int, before: int) -> None:
     assert qm.output_size(padding, size, kernel, stride, dilation) == output
     assert qm.padding_before(padding, size, kernel, stride, dilation) == before
 

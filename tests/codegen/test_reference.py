@@ -85,9 +85,7 @@ def test_pooling(padding: str, stride: tuple[int, int]) -> None:
     rows = list(taps(7, largest.shape[1], 3, stride[0], 1, padding))
     columns = list(taps(8, largest.shape[2], 4, stride[1], 1, padding))
     for (i, row), (j, column), c in itertools.product(enumerate(rows), enumerate(columns), range(2)):
-        inside = itertools.product(
-            filter(lambda y: y is not None, row), filter(lambda z: z is not None, column)
-        )
+        inside = itertools.product(filter(lambda y: y is not None, row), filter(lambda z: z is not None, column))
         window = [int(x[0, y, z, c]) for y, z in inside]
         total, half = sum(window), len(window) // 2
         rounded = (total + half) // len(window) if total > 0 else -((half - total) // len(window))

@@ -58,8 +58,6 @@ def test_connection(program: Path) -> None:
 
 @pytest.mark.parametrize("link", ["nonsense", ":5", "localhost:x", "127.0.0.1:1"])
 def test_bad_links_end_at_once(program: Path, link: str) -> None:
-    done = subprocess.run(
-        [program], env={"THUMBNET_LINK": link}, capture_output=True, timeout=20, check=False
-    )
+    done = subprocess.run([program], env={"THUMBNET_LINK": link}, capture_output=True, timeout=20, check=False)
     assert done.returncode == 1
     assert b"THUMBNET_LINK" in done.stderr

@@ -26,9 +26,7 @@ TIMEOUT_S = 120
 
 
 def pio(project: Path, work: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PLATFORMIO_", "THUMBNET_"))
-    }
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PLATFORMIO_", "THUMBNET_"))}
     settings = {
         "PLATFORMIO_CORE_DIR": str(work / "core"),
         "PLATFORMIO_WORKSPACE_DIR": str(work / "workspace"),
@@ -66,9 +64,7 @@ def image(work: Path, board: str) -> Path:
 def test_every_board_has_an_environment() -> None:
     project = configparser.ConfigParser()
     project.read(firmware_dir() / "platformio.ini")
-    environments = {
-        name[4:]: project[name]["board"] for name in project.sections() if name.startswith("env:")
-    }
+    environments = {name[4:]: project[name]["board"] for name in project.sections() if name.startswith("env:")}
     assert environments == {name: name for name in boards() if name != "host"}
     assert set(EMULATED) == set(environments)
 
@@ -89,9 +85,7 @@ def test_same_bytes_from_two_folders(tmp_path: Path, board: str) -> None:
     digests = set()
     for place in ("a", "rather/deep/and with a space/b"):
         root = tmp_path / place
-        shutil.copytree(
-            firmware_dir(), root / "firmware", ignore=shutil.ignore_patterns(".pio", "__pycache__")
-        )
+        shutil.copytree(firmware_dir(), root / "firmware", ignore=shutil.ignore_patterns(".pio", "__pycache__"))
         shutil.copytree(APP, root / "app")
         shutil.copytree(EMPTY_MODEL, root / "model")
         done = pio(

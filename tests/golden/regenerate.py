@@ -67,10 +67,7 @@ def layer_checksums(model: bytes) -> list[list[int]]:
 
 def networks() -> dict[str, bytes]:
     """Random networks, by name."""
-    return {
-        f"network {number}": SmallGraph.random(Random(f"golden {number}")).model()
-        for number in range(NETWORKS)
-    }
+    return {f"network {number}": SmallGraph.random(Random(f"golden {number}")).model() for number in range(NETWORKS)}
 
 
 def model_entry(name: str, model: bytes) -> dict[str, Any]:

@@ -44,11 +44,7 @@ def test_operators(operator: str, engine: str) -> None:
         key = f"{operator}/{number}"
         model, inputs = VECTORS[f"{key}/model"].tobytes(), numbered(f"{key}/input")
         wanted = numbered(f"{key}/output")
-        got = (
-            run_model(model, inputs)
-            if engine == "reference"
-            else oracle.run_model(model, inputs, len(wanted))
-        )
+        got = run_model(model, inputs) if engine == "reference" else oracle.run_model(model, inputs, len(wanted))
         for index, (left, right) in enumerate(zip(got, wanted, strict=True)):
             np.testing.assert_array_equal(left, right, err_msg=f"{key}, output {index}")
         number += 1
@@ -61,9 +57,7 @@ def compare_layers(entry: dict[str, Any], model: bytes) -> None:
     for number, row in enumerate(entry["layers"]):
         values = run_graph(graph, window(graph, number), keep=True)
         for (node, index), wanted in zip(written, row, strict=True):
-            assert checksum(values[index]) == wanted, (
-                f"window {number}: layer {node.index} {node.op} diverges"
-            )
+            assert checksum(values[index]) == wanted, f"window {number}: layer {node.index} {node.op} diverges"
 
 
 @pytest.mark.parametrize("entry", NETWORKS, ids=lambda entry: entry["name"])

@@ -17,9 +17,7 @@ FOLDER = Path(__file__).parent
 def window(graph: Graph, number: int) -> list[Array]:
     """Random codes for every input of a model; the stream is frozen across NumPy versions."""
     state = np.random.RandomState(number)
-    return [
-        state.randint(-128, 128, size=graph.tensors[index].shape).astype(np.int8) for index in graph.inputs
-    ]
+    return [state.randint(-128, 128, size=graph.tensors[index].shape).astype(np.int8) for index in graph.inputs]
 
 
 def checksum(value: Array) -> int:

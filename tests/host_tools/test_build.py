@@ -77,10 +77,7 @@ def test_host_program_runs(sources: Path) -> None:
 
 def test_sanitizers_stop_the_program(sources: Path) -> None:
     result = make(sources, "host", sanitize=True)
-    assert (
-        subprocess.run([result.elf], input=b"\x05", capture_output=True, timeout=20, check=True).stdout
-        == b"\x05"
-    )
+    assert subprocess.run([result.elf], input=b"\x05", capture_output=True, timeout=20, check=True).stdout == b"\x05"
     wrong = APP_C.replace("model_sum(byte)", "model_sum(byte * 100)")
     (sources / "app" / "main.c").write_text(wrong)
     bad = make(sources, "host", sanitize=True)
@@ -130,9 +127,7 @@ def test_old_builds_leave_the_cache(sources: Path) -> None:
 
 @pytest.mark.qemu
 def test_boards_at_once_from_an_empty_cache(sources: Path) -> None:
-    jobs = [
-        (sources, board) for board in ("qemu_m3", "qemu_m4", "qemu_m55", "netduinoplus2") for _ in range(2)
-    ]
+    jobs = [(sources, board) for board in ("qemu_m3", "qemu_m4", "qemu_m55", "netduinoplus2") for _ in range(2)]
     with ProcessPoolExecutor(4) as pool:
         images = list(pool.map(_make, jobs))
     assert images[0::2] == images[1::2]
@@ -155,9 +150,7 @@ def test_footprint_of_a_board(sources: Path) -> None:
 @pytest.mark.qemu
 def test_compile_error_names_line(sources: Path) -> None:
     (sources / "model" / "src" / "model.c").write_text("int wrong(void) { return missing; }\n")
-    with pytest.raises(
-        BuildError, match=r"qemu_m4 does not build: .*model\.c:1:26: error: 'missing' undeclared"
-    ):
+    with pytest.raises(BuildError, match=r"qemu_m4 does not build: .*model\.c:1:26: error: 'missing' undeclared"):
         make(sources, "qemu_m4")
 
 
@@ -168,9 +161,7 @@ def test_too_large_for_the_board(sources: Path) -> None:
     (sources / "app" / "main.c").write_text(
         APP_C.replace("hal_init();", "hal_init(); extern int8_t *at(int); *at(byte) = 1;")
     )
-    with pytest.raises(
-        BuildError, match=r"does not fit netduinoplus2: it overflows RAM by \d+ bytes \(of 131072\)"
-    ):
+    with pytest.raises(BuildError, match=r"does not fit netduinoplus2: it overflows RAM by \d+ bytes \(of 131072\)"):
         make(sources, "netduinoplus2")
     assert make(sources, "qemu_m4").elf.is_file()
 
@@ -179,8 +170,7 @@ def test_too_large_for_the_board(sources: Path) -> None:
 @pytest.mark.qemu
 def test_heap_and_printf_do_not_link(sources: Path, call: str) -> None:
     (sources / "app" / "main.c").write_text(
-        "#include <stdio.h>\n#include <stdlib.h>\n"
-        + APP_C.replace("hal_init();", f"hal_init(); (void){call};")
+        "#include <stdio.h>\n#include <stdlib.h>\n" + APP_C.replace("hal_init();", f"hal_init(); (void){call};")
     )
     with pytest.raises(BuildError, match="undefined reference to `_"):
         make(sources, "qemu_m4", extra_flags=["-fno-builtin"])
@@ -193,9 +183,7 @@ def test_host_compile_error(sources: Path) -> None:
 
 
 def test_not_a_model(sources: Path) -> None:
-    with pytest.raises(
-        BuildError, match=r"app is not a generated model library: no src/tn_app_model\.h there"
-    ):
+    with pytest.raises(BuildError, match=r"app is not a generated model library: no src/tn_app_model\.h there"):
         build_firmware(sources / "app", "host")
 
 

@@ -50,10 +50,7 @@ class SmallGraph(Problem):
             (random.randint(1, 4), random.randint(5, 60), 1),
             (1, random.randint(5, 60), random.randint(1, 6)),
         ]
-        steps = [
-            Step(random.choice(list(STEPS)), random.choice([0, 0, 0, 1, 2]))
-            for _ in range(random.randint(1, 9))
-        ]
+        steps = [Step(random.choice(list(STEPS)), random.choice([0, 0, 0, 1, 2])) for _ in range(random.randint(1, 9))]
         return cls(
             seed=draw_seed(random),
             size=random.choice(shapes),
@@ -92,9 +89,7 @@ class Draft:
         index = self.builder.tensor(data.shape, scale=q.scale, zero_point=q.zero_point, data=data)
         return Live(index, data.shape, q)
 
-    def add(
-        self, op: str, operands: list[int | None], shape: tuple[int, ...], q: Q, **options: object
-    ) -> Live:
+    def add(self, op: str, operands: list[int | None], shape: tuple[int, ...], q: Q, **options: object) -> Live:
         """Append an operator with one new output."""
         output = self.tensor(shape, q)
         self.builder.operator(op, operands, [output.index], **options)
@@ -117,9 +112,7 @@ def _output(state: np.random.RandomState, scale: float) -> Q:
     return Q(float(np.float32(scale * 2.0 ** state.uniform(-1, 1))), _zero_point(state))
 
 
-def _window(
-    state: np.random.RandomState, shape: tuple[int, ...]
-) -> tuple[dict[str, object], list[int], list[int]]:
+def _window(state: np.random.RandomState, shape: tuple[int, ...]) -> tuple[dict[str, object], list[int], list[int]]:
     """Options of a window that fits, its kernel and the output lengths."""
     padding = str(state.choice(["SAME", "SAME", "VALID"]))
     kernel = [int(state.randint(1, min(5, size) + 1)) for size in shape[1:3]]
@@ -149,9 +142,7 @@ def _convolve(draft: Draft, x: Live, state: np.random.RandomState, *, depthwise:
     operands: list[int | None] = [x.index, w]
     if state.randint(4):
         bias = state.randint(-3000, 3000, size=filters)
-        operands.append(
-            draft.builder.tensor((filters,), "int32", scale=np.float32(x.q.scale) * scale, data=bias)
-        )
+        operands.append(draft.builder.tensor((filters,), "int32", scale=np.float32(x.q.scale) * scale, data=bias))
     if depthwise:
         options["depth_multiplier"] = multiplier
     op = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
@@ -218,9 +209,7 @@ def _pad(draft: Draft, x: Live, state: np.random.RandomState) -> None:
 def _squeeze_and_excite(draft: Draft, x: Live, state: np.random.RandomState) -> None:
     """Global average, one dense layer, a gate per channel: a reduction that feeds back."""
     channels = x.shape[3]
-    mean = draft.add(
-        "MEAN", [x.index, draft.builder.constant([1, 2])], (1, 1, 1, channels), x.q, keep_dims=True
-    )
+    mean = draft.add("MEAN", [x.index, draft.builder.constant([1, 2])], (1, 1, 1, channels), x.q, keep_dims=True)
     weights = codes(state, (channels, 1, 1, channels))
     scale = 2.0 ** state.uniform(-8, -6)
     w = draft.builder.tensor(weights.shape, scale=scale, data=weights)

@@ -240,15 +240,11 @@ class Split(Movement):
         count, size = random.randint(1, 4), random.randint(1, 3)
         sizes = tuple(size if equal else random.randint(1, 4) for _ in range(count))
         shape[axis] = sum(sizes)
-        return cls(
-            seed=draw_seed(random), shape=tuple(shape), q=draw_q(random), axis=axis, sizes=sizes, equal=equal
-        )
+        return cls(seed=draw_seed(random), shape=tuple(shape), q=draw_q(random), axis=axis, sizes=sizes, equal=equal)
 
     def append(self, builder: ModelBuilder, x: int) -> list[int]:
         axis = self.axis % len(self.shape)
-        outputs = [
-            self.tensor(builder, (*self.shape[:axis], size, *self.shape[axis + 1 :])) for size in self.sizes
-        ]
+        outputs = [self.tensor(builder, (*self.shape[:axis], size, *self.shape[axis + 1 :])) for size in self.sizes]
         where = builder.tensor((), "int32", data=self.axis)
         if self.equal:
             builder.operator("SPLIT", [where, x], outputs, num_splits=len(outputs))
@@ -339,9 +335,7 @@ class StridedSlice(Movement):
 
     def _output_shape(self) -> list[int]:
         shape = []
-        for axis, (length, *row) in enumerate(
-            zip(self.shape, self.begin, self.end, self.strides, strict=True)
-        ):
+        for axis, (length, *row) in enumerate(zip(self.shape, self.begin, self.end, self.strides, strict=True)):
             if self.shrink_axis_mask >> axis & 1:
                 continue
             first = None if self.begin_mask >> axis & 1 else row[0]

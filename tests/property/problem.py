@@ -90,9 +90,7 @@ def draw_seed(random: Random) -> int:
 
 def draw_zero_point(random: Random) -> int:
     """Any int8, the ends and the middle more often than not."""
-    return random.choice(
-        [0, -128, 127, random.randint(-128, 127), random.randint(-40, 40), random.randint(-40, 40)]
-    )
+    return random.choice([0, -128, 127, random.randint(-128, 127), random.randint(-40, 40), random.randint(-40, 40)])
 
 
 def draw_activation(random: Random) -> str:

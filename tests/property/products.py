@@ -84,9 +84,7 @@ class FullyConnected(Problem):
             scale=snap(out_scale / 16) if self.dyadic else out_scale,
             zero_point=self.zero_point_out,
         )
-        builder.operator(
-            "FULLY_CONNECTED", operands, [y], activation=self.activation, keep_num_dims=len(self.rows) > 1
-        )
+        builder.operator("FULLY_CONNECTED", operands, [y], activation=self.activation, keep_num_dims=len(self.rows) > 1)
         return Ports([x], [y])
 
 

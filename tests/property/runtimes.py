@@ -151,9 +151,7 @@ class Qemu(Generated):
 
     tools = ("arm-none-eabi-gcc", "qemu-system-arm")
 
-    def __init__(
-        self, name: str, target: str, machine: str, code: int, ram: int, flags: Sequence[str]
-    ) -> None:
+    def __init__(self, name: str, target: str, machine: str, code: int, ram: int, flags: Sequence[str]) -> None:
         self.name = name
         self.target = target
         self.machine = machine
@@ -207,9 +205,7 @@ def pack(values: Sequence[Array], tensors: Sequence[TensorInfo]) -> bytes:
 def unpack(block: bytes, tensors: Sequence[TensorInfo]) -> list[Array]:
     """Take a block of tensors apart."""
     return [
-        np.frombuffer(block[tensor.offset : tensor.offset + tensor.bytes], dtype=tensor.dtype).reshape(
-            tensor.shape
-        )
+        np.frombuffer(block[tensor.offset : tensor.offset + tensor.bytes], dtype=tensor.dtype).reshape(tensor.shape)
         for tensor in tensors
     ]
 

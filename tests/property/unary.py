@@ -71,9 +71,7 @@ class Unary(Problem):
     def add_to(self, builder: ModelBuilder) -> Ports:
         x = builder.tensor(self.shape, scale=self.q_in.scale, zero_point=self.q_in.zero_point)
         quantization: dict[str, Any] = {"scale": self.q_out.scale, "zero_point": self.q_out.zero_point}
-        y = builder.tensor(
-            self.shape, self.output_type, **({} if self.output_type == "float32" else quantization)
-        )
+        y = builder.tensor(self.shape, self.output_type, **({} if self.output_type == "float32" else quantization))
         builder.operator(self.operator, [x], [y], **self.options())
         return Ports([x], [y])
 

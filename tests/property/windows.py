@@ -142,9 +142,7 @@ class Convolution(Windowed):
             values = state.randint(-limit, limit + 1, size=self.filters)
             bias_scales = np.float32(self.q_in.scale) * scales
             operands.append(builder.tensor((self.filters,), "int32", scale=bias_scales, data=values))
-        y = builder.tensor(
-            self.output_shape(self.filters), scale=self.output_scale(), zero_point=self.zero_point_out
-        )
+        y = builder.tensor(self.output_shape(self.filters), scale=self.output_scale(), zero_point=self.zero_point_out)
         self.append(builder, operands, y)
         return Ports([x], [y])
 

@@ -59,9 +59,7 @@ def channel(**changes) -> list[dict]:
 
 def test_equal_bundles_are_equal_bytes():
     assert bundle().to_bytes() == bundle().to_bytes()
-    assert (
-        bundle(versions={"b": "2", "a": "1"}).to_bytes() == bundle(versions={"a": "1", "b": "2"}).to_bytes()
-    )
+    assert bundle(versions={"b": "2", "a": "1"}).to_bytes() == bundle(versions={"a": "1", "b": "2"}).to_bytes()
     assert bundle().to_bytes() != bundle(rate=128.0).to_bytes()
 
 

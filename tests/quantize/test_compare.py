@@ -51,9 +51,7 @@ def test_every_layer_is_close_to_its_float(found, converted):
     assert min(layer.snr_db for layer in found.layers) > 10
     assert max(layer.snr_db for layer in found.layers) < 120
     reported = analyze_model(converted.int8).layers
-    assert [(layer.index, layer.op) for layer in found.layers] == [
-        (layer.index, layer.op) for layer in reported
-    ]
+    assert [(layer.index, layer.op) for layer in found.layers] == [(layer.index, layer.op) for layer in reported]
 
 
 def test_a_hundredth_of_the_input_loses_forty_decibels():

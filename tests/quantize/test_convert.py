@@ -36,9 +36,7 @@ def test_full_integer_with_a_batch_of_one_and_one_subgraph(converted):
     assert all(layer.supported for layer in found.layers)
     assert not {"QUANTIZE", "DEQUANTIZE"} & {layer.op for layer in found.layers}
     details = open_litert(converted.int8).get_tensor_details()
-    assert {np.dtype(detail["dtype"]).name for detail in details} <= {"int8", "int32"}, (
-        "no float tensor is left"
-    )
+    assert {np.dtype(detail["dtype"]).name for detail in details} <= {"int8", "int32"}, "no float tensor is left"
 
 
 def test_the_input_step_does_not_depend_on_the_calibration():

@@ -103,7 +103,5 @@ def test_a_free_batch_is_refused():
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: iter([[np.ones((1, 4, 4, 1), np.float32)]])
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    with pytest.raises(
-        InferenceError, match=r"input has the shape \(-1, 4, 4, 1\); the batch must be fixed to 1"
-    ):
+    with pytest.raises(InferenceError, match=r"input has the shape \(-1, 4, 4, 1\); the batch must be fixed to 1"):
         run_int8(converter.convert(), np.zeros((1, 4, 4, 1), np.int8))

@@ -38,10 +38,7 @@ def test_only_the_training_epochs_given_decide():
 def test_a_few_artefacts_do_not_take_the_resolution():
     spoilt = signals()
     spoilt[0, 0, :2] = 5000.0
-    assert (
-        fit_scaling(spoilt, CHANNELS, 99.0).clip_uv[0]
-        < 1.02 * fit_scaling(signals(), CHANNELS, 99.0).clip_uv[0]
-    )
+    assert fit_scaling(spoilt, CHANNELS, 99.0).clip_uv[0] < 1.02 * fit_scaling(signals(), CHANNELS, 99.0).clip_uv[0]
 
 
 def test_share_clipped_is_what_the_percentile_says():

@@ -14,9 +14,7 @@ _FIELDS = {"label": (0, 16), "unit": (96, 8), "physical_min": (104, 8), "physica
 _FIELDS |= {"digital_min": (120, 8), "digital_max": (128, 8), "samples": (216, 8)}
 
 
-def write_edf(
-    path: Path, channels: dict[str, tuple[np.ndarray, float, str]], record_seconds=30, start=START
-) -> Path:
+def write_edf(path: Path, channels: dict[str, tuple[np.ndarray, float, str]], record_seconds=30, start=START) -> Path:
     """Write {name: (samples, rate, unit)}; the range of each channel is that of its samples."""
     signals = [
         edfio.EdfSignal(

@@ -29,9 +29,7 @@ def texts(figure) -> list[str]:
 
 def history(passes: int):
     curve = [1 / (n + 1) for n in range(passes)]
-    return SimpleNamespace(
-        loss=curve, val_loss=curve, accuracy=curve, val_accuracy=curve, best_pass=passes - 1
-    )
+    return SimpleNamespace(loss=curve, val_loss=curve, accuracy=curve, val_accuracy=curve, best_pass=passes - 1)
 
 
 def test_confusion_shows_counts_shares_and_metrics():

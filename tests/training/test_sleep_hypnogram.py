@@ -72,9 +72,7 @@ def test_stages_three_and_four_merge_and_others_drop():
 
 
 def test_a_stage_without_a_duration_lasts_until_the_next():
-    stages = stages_from_annotations(
-        [0, 90, 150], [0, 0, 0], ["Sleep stage W", "Sleep stage 1", "Sleep stage 2"]
-    )
+    stages = stages_from_annotations([0, 90, 150], [0, 0, 0], ["Sleep stage W", "Sleep stage 1", "Sleep stage 2"])
     assert stages.labels.tolist() == [0, 0, 0, 1, 1, 2]
 
 

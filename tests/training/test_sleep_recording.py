@@ -99,9 +99,7 @@ def test_an_envelope_leaves_no_trace_of_the_future():
 
 
 def test_an_envelope_is_not_a_raw_emg(tmp_path):
-    with pytest.raises(
-        ChannelError, match=r"must be a raw EMG as signals\.emg says, got an envelope at 1 Hz"
-    ):
+    with pytest.raises(ChannelError, match=r"must be a raw EMG as signals\.emg says, got an envelope at 1 Hz"):
         read_recording(*write_pair(tmp_path, NIGHT, emg_rate=1), RAW)
 
 
@@ -253,9 +251,7 @@ def test_no_spoilt_byte_ends_in_a_traceback(tmp_path_factory, data):
     content = bytearray(victim.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, min(len(content), 3000) - 9))
-        piece = data.draw(
-            st.sampled_from([b"-1", b"1e9", b"nan", b"0       ", b"\x14\x14", b"\xff\x00", b"inf", b" "])
-        )
+        piece = data.draw(st.sampled_from([b"-1", b"1e9", b"nan", b"0       ", b"\x14\x14", b"\xff\x00", b"inf", b" "]))
         content[at : at + len(piece)] = piece
     victim.write_bytes(content[: data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))])
     try:
@@ -280,9 +276,7 @@ def test_a_recording_shorter_than_an_epoch(tmp_path):
 
 def test_no_hypnogram(tmp_path):
     psg, _ = write_pair(tmp_path, NIGHT)
-    with pytest.raises(
-        HypnogramError, match="no hypnogram, looked for a hypnogram file beside it and a channel"
-    ):
+    with pytest.raises(HypnogramError, match="no hypnogram, looked for a hypnogram file beside it and a channel"):
         read_recording(psg, None, RAW)
     other = write_edf(tmp_path / "a.edf", four_channels(60))
     with pytest.raises(HypnogramError, match=r"a\.edf: no hypnogram, the file has no 'EDF Annotations'"):

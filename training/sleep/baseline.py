@@ -41,8 +41,7 @@ def band_powers(signals: np.ndarray, rate: float) -> np.ndarray:
     frequency, density = welch(signals, rate, nperseg=segment, axis=-1)
     width = frequency[1]
     powers = [
-        density[..., (frequency >= low) & (frequency < high)].sum(axis=-1) * width
-        for low, high in BANDS_HZ.values()
+        density[..., (frequency >= low) & (frequency < high)].sum(axis=-1) * width for low, high in BANDS_HZ.values()
     ]
     return np.log10(np.stack(powers, axis=-1) + _FLOOR_UV2).reshape(len(signals), -1).astype(np.float64)
 
@@ -69,9 +68,7 @@ class BandPowerBaseline:
         from sklearn.preprocessing import StandardScaler
 
         if len(np.unique(epochs.labels)) < 2:
-            raise DatasetError(
-                f"the band-power baseline needs at least 2 stages, got {len(np.unique(epochs.labels))}"
-            )
+            raise DatasetError(f"the band-power baseline needs at least 2 stages, got {len(np.unique(epochs.labels))}")
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         self._model = model.fit(band_powers(epochs.signals, epochs.rate), epochs.labels)
         return self

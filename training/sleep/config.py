@@ -142,9 +142,7 @@ def _channel_table(value: Any) -> dict[str, tuple[str, ...]]:
 def _check_positive(key: str, value: Any, zero_allowed: bool) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not (0 <= value < float("inf")) or (value == 0 and not zero_allowed):
-        raise ConfigError(
-            f"signals.{key} must be a {'' if zero_allowed else 'positive '}number, got {value!r}"
-        )
+        raise ConfigError(f"signals.{key} must be a {'' if zero_allowed else 'positive '}number, got {value!r}")
 
 
 def _check_option(key: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -96,9 +96,7 @@ class EdfHeader:
         exact = [signal for signal in self.signals if signal.label == label]
         found = exact or [signal for signal in self.signals if signal.label.lower() == label.lower()]
         if len(found) > 1:
-            raise ChannelError(
-                f"{self.path.name}: channel {label!r} must be unique, got {len(found)} of them"
-            )
+            raise ChannelError(f"{self.path.name}: channel {label!r} must be unique, got {len(found)} of them")
         return found[0] if found else None
 
 
@@ -172,9 +170,7 @@ def _number(path: Path, field: bytes, what: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise RecordingError(
-            f"{path.name}: {what} in the EDF header must be a number, got {text!r}"
-        ) from None
+        raise RecordingError(f"{path.name}: {what} in the EDF header must be a number, got {text!r}") from None
 
 
 def _whole(path: Path, field: bytes, what: str) -> int:
@@ -191,8 +187,7 @@ def _signals(path: Path, fields: bytes, count: int, record_seconds: float) -> tu
         columns[name] = [fields[position + width * i : position + width * (i + 1)] for i in range(count)]
         position += width * count
     return tuple(
-        _signal(path, {name: column[i] for name, column in columns.items()}, record_seconds)
-        for i in range(count)
+        _signal(path, {name: column[i] for name, column in columns.items()}, record_seconds) for i in range(count)
     )
 
 

@@ -93,9 +93,7 @@ def stages_from_annotations(
         first = int((begin - start) // epoch_seconds)
         edges = start + epoch_seconds * np.arange(first, min(count, _last(stop - start, epoch_seconds)))
         index = first + np.arange(len(edges))
-        coverage[index, label] += np.clip(
-            np.minimum(stop, edges + epoch_seconds) - np.maximum(begin, edges), 0, None
-        )
+        coverage[index, label] += np.clip(np.minimum(stop, edges + epoch_seconds) - np.maximum(begin, edges), 0, None)
     crowded = np.flatnonzero(coverage.sum(axis=1) > epoch_seconds + 1e-3)
     if len(crowded):
         at = start + epoch_seconds * crowded[0]
@@ -125,9 +123,7 @@ def _stage_spans(
     spans = []
     for i, (onset, duration, label) in enumerate(scored):
         if not (np.isfinite([onset, duration]).all() and duration >= 0):
-            raise HypnogramError(
-                f"{source}: a stage must have a finite onset and duration, got {onset}, {duration}"
-            )
+            raise HypnogramError(f"{source}: a stage must have a finite onset and duration, got {onset}, {duration}")
         following = scored[i + 1][0] if i + 1 < len(scored) else onset + epoch_seconds
         spans.append((onset, onset + duration if duration else following, label))
     return spans
@@ -174,9 +170,7 @@ def stages_from_codes(
     # Written so that NaN, too, counts as astray.
     astray = np.flatnonzero(~(np.abs(codes - rounded) <= _CODE_TOLERANCE))
     if len(astray):
-        raise HypnogramError(
-            f"{source}: codes must be integers, got {codes[astray[0]]:g} at sample {astray[0]}"
-        )
+        raise HypnogramError(f"{source}: codes must be integers, got {codes[astray[0]]:g} at sample {astray[0]}")
     integers = rounded.astype(np.int64)
     unknown = sorted(set(np.unique(integers).tolist()) - set(labels))
     if unknown:
@@ -184,9 +178,7 @@ def stages_from_codes(
     epoch = np.floor(np.arange(len(codes)) / rate / epoch_seconds + 1e-9).astype(np.int64)
     count = int(len(codes) / rate / epoch_seconds + 1e-9)
     if count < 1:
-        raise HypnogramError(
-            f"{source}: codes last {len(codes) / rate:g} s, one epoch is {epoch_seconds:g} s"
-        )
+        raise HypnogramError(f"{source}: codes last {len(codes) / rate:g} s, one epoch is {epoch_seconds:g} s")
     whole = epoch < count
     coverage = np.zeros((count, len(STAGES) + 1))
     values = np.array([labels[code] for code in integers[whole].tolist()])

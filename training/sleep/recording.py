@@ -112,9 +112,7 @@ def _checked_header(path: Path, config: SignalConfig) -> EdfHeader:
     if not header.continuous:
         raise RecordingError(f"{path.name}: must be a continuous recording, got a discontinuous one (EDF+D)")
     if header.record_seconds > 0 and header.seconds < config.epoch_seconds:
-        raise RecordingError(
-            f"{path.name}: lasts {header.seconds:g} s, one epoch needs {config.epoch_seconds:g} s"
-        )
+        raise RecordingError(f"{path.name}: lasts {header.seconds:g} s, one epoch needs {config.epoch_seconds:g} s")
     return header
 
 
@@ -131,8 +129,7 @@ def _find_source(header: EdfHeader, role: str, names: tuple[str, ...]) -> _Sourc
             raise ChannelError(f"{header.path.name}: {name!r} must be of two channels with one sampling rate")
         return _Source(role, *terms)
     raise ChannelError(
-        f"{header.path.name}: channel {role!r} must be one of {list(names)}, "
-        f"the file has {list(header.labels)}"
+        f"{header.path.name}: channel {role!r} must be one of {list(names)}, the file has {list(header.labels)}"
     )
 
 
@@ -167,9 +164,7 @@ def _unscored(header: EdfHeader, config: SignalConfig) -> Hypnogram:
     return Hypnogram(np.full(count, DROPPED), 0.0, config.epoch_seconds)
 
 
-def _choose_epochs(
-    stages: Hypnogram, header: EdfHeader, config: SignalConfig, scored: bool
-) -> tuple[np.ndarray, str]:
+def _choose_epochs(stages: Hypnogram, header: EdfHeader, config: SignalConfig, scored: bool) -> tuple[np.ndarray, str]:
     """Return the indices of the epochs to keep, and a sentence on the others."""
     inside = (stages.onsets >= 0) & (stages.onsets + stages.epoch_seconds <= header.seconds + 1e-6)
     if not scored:

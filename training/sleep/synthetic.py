@@ -72,9 +72,7 @@ def write_synthetic_dataset(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # Whole epochs and whole data records.
-    seconds = (
-        int(hours * 3600) // np.lcm(EPOCH_SECONDS, record_seconds) * np.lcm(EPOCH_SECONDS, record_seconds)
-    )
+    seconds = int(hours * 3600) // np.lcm(EPOCH_SECONDS, record_seconds) * np.lcm(EPOCH_SECONDS, record_seconds)
     paths = []
     for subject in range(subjects):
         sleeper = draw_sleeper(np.random.default_rng((seed, subject)))

@@ -156,9 +156,7 @@ def _add_artefacts(rng: np.random.Generator, states: np.ndarray, channels: tuple
             _lay(channel, at, rng.uniform(40, 160) * np.hanning(length) * np.sin(phase))
 
 
-def _spindle(
-    rng: np.random.Generator, sleeper: Sleeper, at: int, frontal: np.ndarray, occipital: np.ndarray
-) -> None:
+def _spindle(rng: np.random.Generator, sleeper: Sleeper, at: int, frontal: np.ndarray, occipital: np.ndarray) -> None:
     length = int(RATE * rng.uniform(0.6, 1.6))
     hz = sleeper.spindle_hz + rng.normal(0, 0.3)
     wave = rng.uniform(12, 28) * np.hanning(length) * np.sin(2 * np.pi * hz * np.arange(length) / RATE)
@@ -236,9 +234,7 @@ def _up(per_second: np.ndarray) -> np.ndarray:
     return np.interp(np.arange(RATE * len(per_second)) / RATE, seconds, per_second)
 
 
-def _band_noise(
-    rng: np.random.Generator, count: int, low: float, high: float, slope: float = 0.0
-) -> np.ndarray:
+def _band_noise(rng: np.random.Generator, count: int, low: float, high: float, slope: float = 0.0) -> np.ndarray:
     """Return noise of unit RMS between two frequencies, its power falling as 1/f**slope."""
     from scipy.fft import irfft, next_fast_len, rfftfreq
 

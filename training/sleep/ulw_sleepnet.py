@@ -83,9 +83,9 @@ def _plain_name(variable) -> str:
 def _dual_stream_block(features, filters: int, name: str):
     main = features
     for step in ("a", "b"):
-        main = layers.DepthwiseConv2D(
-            (1, 3), padding="same", use_bias=False, name=f"{name}_main_{step}_depthwise"
-        )(main)
+        main = layers.DepthwiseConv2D((1, 3), padding="same", use_bias=False, name=f"{name}_main_{step}_depthwise")(
+            main
+        )
         main = layers.Conv2D(filters, 1, name=f"{name}_main_{step}_pointwise")(main)
         main = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_main_{step}_norm")(main)
         main = layers.ReLU(name=f"{name}_main_{step}_relu")(main)
@@ -95,9 +95,7 @@ def _dual_stream_block(features, filters: int, name: str):
         # TensorFlow refuses strides (1, 2) on a depthwise convolution; with a kernel of one sample,
         # dropping every second sample first is the same thing.
         shortcut = layers.MaxPooling2D((1, 1), (1, 2), name=f"{name}_shortcut_{step}_stride")(shortcut)
-        shortcut = layers.DepthwiseConv2D(1, use_bias=False, name=f"{name}_shortcut_{step}_depthwise")(
-            shortcut
-        )
+        shortcut = layers.DepthwiseConv2D(1, use_bias=False, name=f"{name}_shortcut_{step}_depthwise")(shortcut)
         shortcut = layers.Conv2D(filters, 1, name=f"{name}_shortcut_{step}_pointwise")(shortcut)
     added = layers.Add(name=f"{name}_add")([main, shortcut])
     return layers.Dropout(BLOCK_DROPOUT, name=f"{name}_dropout")(added)
@@ -112,9 +110,7 @@ def _dual_stream_block_1d(features, filters: int, name: str):
         main = layers.MaxPooling1D(2, padding="same", name=f"{name}_main_{step}_pool")(main)
     shortcut = features
     for step in ("a", "b"):
-        shortcut = layers.SeparableConv1D(filters, 1, 2, padding="same", name=f"{name}_shortcut_{step}")(
-            shortcut
-        )
+        shortcut = layers.SeparableConv1D(filters, 1, 2, padding="same", name=f"{name}_shortcut_{step}")(shortcut)
     added = layers.Add(name=f"{name}_add")([main, shortcut])
     return layers.Dropout(BLOCK_DROPOUT, name=f"{name}_dropout")(added)
 
@@ -123,6 +119,4 @@ def _classifier(inputs, features, classes: int, name: str) -> keras.Model:
     features = layers.Flatten(name="concatenate")(features)
     features = layers.Dropout(HEAD_DROPOUT, name="head_dropout")(features)
     features = layers.Dense(HIDDEN_UNITS, name="hidden")(features)
-    return keras.Model(
-        inputs, layers.Dense(classes, activation="softmax", name="stages")(features), name=name
-    )
+    return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="stages")(features), name=name)
