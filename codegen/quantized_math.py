@@ -5,8 +5,10 @@ that the two cannot disagree. Conventions used everywhere:
 
 - a *real multiplier* (a ratio of scales, double precision) is held as an int32 `multiplier` in
   [2**30, 2**31) and a `shift`: real = multiplier * 2**(shift - 31). A positive shift is to the left.
-- scales are the float32 numbers of the file. Whether an operator combines them in float32 or in double
-  precision decides the last bit of the multiplier, hence one function per operator family.
+- scales are the float32 numbers of the file, combined in double precision. TFLM's sources of August 2026 combine
+  those of SUB, RELU, LEAKY_RELU, RSQRT and per-tensor FULLY_CONNECTED in float32; the interpreter that is the oracle
+  here (wheel 0.dev20261023182759) does not. The two differ in the last bits of a multiplier, which shows in one
+  code of a few hundred thousand: `tests/codegen/test_multiplier_precision.py` keeps scales that tell them apart.
 - rounding is half away from zero unless said otherwise, and requantization rounds twice: once in the
   high multiply, once in the right shift.
 
@@ -104,9 +106,8 @@ def conv_multipliers(input_scale: float, filter_scales: npt.ArrayLike, output_sc
 
 
 def fully_connected_multiplier(input_scale: float, filter_scale: float, output_scale: float) -> Multiplier:
-    """Requantization of per-tensor FULLY_CONNECTED: the two input scales are multiplied in float32."""
-    product = float(np.float32(input_scale) * np.float32(filter_scale))
-    return quantize_multiplier(product / _double(output_scale))
+    """Requantization of per-tensor FULLY_CONNECTED, in double precision."""
+    return quantize_multiplier(_double(input_scale) * _double(filter_scale) / _double(output_scale))
 
 
 def mul_multiplier(input1_scale: float, input2_scale: float, output_scale: float) -> Multiplier:
@@ -120,19 +121,18 @@ def rescale_multiplier(input_scale: float, output_scale: float) -> Multiplier:
 
 
 def relu_multiplier(input_scale: float, output_scale: float) -> Multiplier:
-    """Requantization of RELU and of LEAKY_RELU's positive side: the ratio in float32."""
-    return quantize_multiplier(float(np.float32(input_scale) / np.float32(output_scale)))
+    """Requantization of RELU and of LEAKY_RELU's positive side: the ratio in double precision."""
+    return quantize_multiplier(_double(input_scale) / _double(output_scale))
 
 
 def leaky_relu_multiplier(input_scale: float, alpha: float, output_scale: float) -> Multiplier:
-    """Requantization of LEAKY_RELU's negative side, in float32; negative when `alpha` is."""
-    scaled = np.float32(input_scale) * np.float32(alpha) / np.float32(output_scale)
-    return quantize_multiplier(float(scaled))
+    """Requantization of LEAKY_RELU's negative side, in double precision; negative when `alpha` is."""
+    return quantize_multiplier(_double(input_scale) * _double(alpha) / _double(output_scale))
 
 
 def rsqrt_multiplier(input_scale: float, output_scale: float) -> Multiplier:
-    """Output scaling of RSQRT: 1 / (sqrt(input_scale) * output_scale), root and product in float32."""
-    return quantize_multiplier(1.0 / float(np.sqrt(np.float32(input_scale)) * np.float32(output_scale)))
+    """Output scaling of RSQRT: 1 / (sqrt(input_scale) * output_scale), in double precision."""
+    return quantize_multiplier(1.0 / (math.sqrt(_double(input_scale)) * _double(output_scale)))
 
 
 def add_multipliers(input1_scale: float, input2_scale: float, output_scale: float) -> AddMultipliers:
@@ -147,16 +147,8 @@ def add_multipliers(input1_scale: float, input2_scale: float, output_scale: floa
 
 
 def sub_multipliers(input1_scale: float, input2_scale: float, output_scale: float) -> AddMultipliers:
-    """Return the rescalings of SUB: as ADD's, but every step is rounded to float32."""
-    scale1, scale2 = np.float32(input1_scale), np.float32(input2_scale)
-    twice_max = np.float32(2) * max(scale1, scale2)
-    shifted_output = np.float32(2**ADD_LEFT_SHIFT) * np.float32(output_scale)
-    return AddMultipliers(
-        quantize_multiplier(float(scale1 / twice_max)),
-        quantize_multiplier(float(scale2 / twice_max)),
-        quantize_multiplier(float(twice_max / shifted_output)),
-        ADD_LEFT_SHIFT,
-    )
+    """Return the rescalings of SUB: those of ADD."""
+    return add_multipliers(input1_scale, input2_scale, output_scale)
 
 
 def squared_difference_multipliers(input1_scale: float, input2_scale: float, output_scale: float) -> AddMultipliers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .movement import Concatenation, Pad
 from .problem import Problem, Q
 from .products import Add, FullyConnected, Mean, Mul
-from .unary import LeakyRelu, Logistic, Relu, Softmax, Tanh
+from .unary import LeakyRelu, Logistic, Relu, Rsqrt, Softmax, Tanh
 from .windows import AveragePool2D, Conv2D, DepthwiseConv2D, MaxPool2D
 
 HALF, FINE, COARSE = Q(0.5, 0), Q(2.0**-9, -128), Q(4.0, 127)
@@ -127,4 +127,11 @@ CASES: tuple[Problem, ...] = (
     # As many inputs as the interpreter takes, and padding on every axis.
     Concatenation(seed=19, shape=(2, 3), q=HALF, lengths=(1,) * 10, constants=(False, True) * 5, axis=-1),
     Pad(seed=20, shape=(1, 2, 3, 1), q=HALF, paddings=((0, 0), (3, 1), (0, 2), (1, 1)), value=-128),
+    # A rounding tie that only the multiplier in double precision resolves as TFLM does.
+    Rsqrt(
+        seed=616277256,
+        shape=(256,),
+        q_in=Q(0.182614266872406, 4),
+        q_out=Q(0.009118293412029743, -128),
+    ),
 )
