@@ -180,10 +180,11 @@ def test_every_mode_on_every_emulated_board(board: str):
             reply = client.parity(block)
             assert (reply.outputs, reply.checksums) == (fake_outputs(block), fake_checksums(block))
         first, second = client.profile(block), client.profile(block)
-        # The same instructions; a clock tick may fall into either of two of them.
-        assert first.stack_bytes == second.stack_bytes
-        assert abs(first.ticks - second.ticks) <= 4
-        assert max(abs(a - b) for a, b in zip(first.layer_ticks, second.layer_ticks, strict=True)) <= 4
+        # The same instructions, but for the timer's own interrupt, which may fall into either run (64 ns each).
+        interrupt = 20 * client.hello().ticks_hz * 64e-9
+        assert abs(first.stack_bytes - second.stack_bytes) <= 128
+        assert abs(first.ticks - second.ticks) <= interrupt
+        assert max(abs(a - b) for a, b in zip(first.layer_ticks, second.layer_ticks, strict=True)) <= interrupt
         assert abs(sum(first.layer_ticks) - first.ticks) < 0.05 * first.ticks
         assert min(first.layer_ticks) > SIZE // 5
         assert 100 < first.stack_bytes < 1500
