@@ -65,7 +65,8 @@ def test_clock_repeats_itself(board: str, elf: Path) -> None:
         with running(board, elf) as device:
             counts.add(device.ask("L", 123_456, "<QI"))
     (ticks, hz), *others = sorted(counts)
-    assert all(abs(other - ticks) * 10**9 / hz <= 64 for other, _ in others)
+    # The interrupt of the counter's wrap may fall into one run and not into the other.
+    assert all(abs(other - ticks) * 10**9 / hz <= 64 * (1 + WRAP_INSTRUCTIONS) for other, _ in others)
 
 
 def test_clock_never_goes_back(board: str, elf: Path) -> None:

@@ -45,11 +45,13 @@ def test_an_emulated_board_counts_the_same_in_every_run(model):
     outcomes = [thumbnet("profile", model, "--board", "qemu_m4", "--json") for _ in range(2)]
     assert [outcome.code for outcome in outcomes] == [0, 0], outcomes[0].err
     first, second = (outcome.json for outcome in outcomes)
-    # A tick of 40 ns is read twice for a count of 64-ns instructions, and three times more for a layer's share.
-    assert abs(first["instructions"] - second["instructions"]) <= 1
+    # A tick of 40 ns is read twice for a count of 64-ns instructions, and three times more for a layer's share;
+    # the interrupt of the timer's wrap, five instructions and a frame on the stack, may fall into either run.
+    assert abs(first["instructions"] - second["instructions"]) <= 8
+    assert abs(first["stack_bytes"] - second["stack_bytes"]) <= 128
     for one, other in zip(first["layers"], second["layers"], strict=True):
-        assert abs(one["instructions"] - other["instructions"]) <= 4
-    measured = ("instructions", "instructions_per_mac", "layers")
+        assert abs(one["instructions"] - other["instructions"]) <= 12
+    measured = ("instructions", "instructions_per_mac", "layers", "stack_bytes")
     assert {k: v for k, v in first.items() if k not in measured} == {
         k: v for k, v in second.items() if k not in measured
     }
