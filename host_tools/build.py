@@ -231,7 +231,10 @@ def _platformio_environment(work: Path, inputs: _Inputs) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in kept or not name.startswith(("PLATFORMIO_", "THUMBNET_"))
     }
-    environment.setdefault("PLATFORMIO_CORE_DIR", str(cache_dir() / "platformio"))
+    # Two PlatformIO that set up one folder at once trip over each other. With the system's tools there is nothing in
+    # it worth keeping; with the registry's there are downloads.
+    private = _tools_side() == "system"
+    environment.setdefault("PLATFORMIO_CORE_DIR", str(work / "core" if private else cache_dir() / "platformio"))
     return environment | {
         "PLATFORMIO_WORKSPACE_DIR": str(work),
         "PLATFORMIO_SRC_DIR": str(inputs.app),
