@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from thumbnet.codegen.quantized_math import add_multipliers, multiply_by_quantized_multiplier, requantize
-from thumbnet.codegen.tiers.dsp import lanes_by_four, pair_filters
-from thumbnet.codegen.tiers.one_line_add import find_constants
+from thumbnet.codegen.tiers.dsp.conv2d import pair_filters
+from thumbnet.codegen.tiers.dsp.depthwise import lanes_by_four
+from thumbnet.codegen.tiers.dsp.one_line_add import find_constants
 
 
 def test_filters_lie_in_pairs() -> None:

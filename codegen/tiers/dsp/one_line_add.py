@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..quantized_math import multiply_by_quantized_multiplier, requantize
+from ...quantized_math import multiply_by_quantized_multiplier, requantize
 
 _CODES = np.arange(-128, 128, dtype=np.int64)
 _NEIGHBOURS = (0, 1, -1, 2, -2, 3, -3)
