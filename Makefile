@@ -26,7 +26,7 @@ export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all lint typecheck format install clean distclean system-base system-boards system-checks
+.PHONY: help demo bench test test-all lint typecheck format install clean distclean system-base system-boards system-checks
 
 help: ## Say what the targets do
 	@echo "thumbnet: from a Keras biosignal model to a Cortex-M firmware, with proof"
@@ -36,6 +36,10 @@ help: ## Say what the targets do
 demo: $(if $(filter host,$(BOARD)),system-base,system-boards) install ## Train, compress, generate, build, run on emulated boards, report
 	@echo "==> thumbnet demo"
 	@$(BIN)/thumbnet demo $(addprefix --board ,$(BOARD)) $(ARGS)
+
+bench: system-boards install ## Measure the example on emulated boards against TensorFlow Lite Micro and recorded figures
+	@echo "==> thumbnet bench"
+	@$(BIN)/thumbnet bench --check firmware/bench.json $(ARGS)
 
 test: system-checks install lint typecheck ## Lint, types and every fast test
 	@echo "==> pytest (fast tests, $(JOBS) processes)"

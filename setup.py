@@ -31,7 +31,7 @@ setup(
     package_data={
         "thumbnet.firmware": firmware_files(),
         "thumbnet.codegen": ["templates/*"],
-        "thumbnet.host_tools": ["templates/*"],
+        "thumbnet.host_tools": ["templates/*", "data/*"],
         "thumbnet.training": ["recipes/*.toml"],
     },
 )

@@ -51,6 +51,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Proof": {
         "parity": "Compare every output byte of a board with TensorFlow Lite Micro.",
         "profile": "Count instructions, flash, RAM and stack on a board.",
+        "bench": "Measure models against TensorFlow Lite Micro, and against recorded figures.",
         "predict": "Score a recording with a model, on the host or on a board.",
         "report": "Write one self-contained HTML page about a run.",
     },
