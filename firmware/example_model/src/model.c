@@ -1061,7 +1061,7 @@ TN_CONST static const tn_softmax_s8 model_l26 = {
 
 void model_reset(model_state *s)
 {
-    memset(s->done, 0, sizeof s->done);
+    (void)memset(s->done, 0, sizeof s->done);
 }
 
 /* Let every layer that has news (bits of `fresh`, one per streamed tensor) fire once. Returns whether one did. */
@@ -1385,7 +1385,7 @@ static void model_arrived(model_state *s)
     (void)model_pass(s, 0x1u);
     if (s->done[0] == MODEL_SLICES) {
         /* The windows that reach behind the stream. */
-        while (model_pass(s, 0xffffffu)) {
+        while (model_pass(s, 0xffffffu) != 0) {
         }
     }
 }

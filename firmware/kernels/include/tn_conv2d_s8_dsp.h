@@ -43,13 +43,13 @@ typedef struct {
 /* Gather `count` codes as lanes. */
 TN_INLINE int16_t *tn_conv2d_gather_run(const tn_conv2d_s8_dsp *p, const int8_t *x, int count, int16_t *column)
 {
-    if (p->interleaved) {
+    if (p->interleaved != 0) {
         for (int i = 0; i < count; i += 4, column += 4) {
             const uint32_t word = tn_load4(x + i);
             const uint32_t even = tn_even_bytes(word);
             const uint32_t odd = tn_odd_bytes(word);
-            memcpy(column, &even, sizeof even);
-            memcpy(column + 2, &odd, sizeof odd);
+            (void)memcpy(column, &even, sizeof even);
+            (void)memcpy(column + 2, &odd, sizeof odd);
         }
         return column;
     }
@@ -102,7 +102,7 @@ TN_INLINE int32_t tn_conv2d_bias(const tn_conv2d_s8_dsp *p, int channel)
 TN_INLINE uint32_t tn_lanes_at(const int16_t *x)
 {
     uint32_t word;
-    memcpy(&word, TN_ALIGNED4(x), sizeof word);
+    (void)memcpy(&word, TN_ALIGNED4(x), sizeof word);
     return word;
 }
 
@@ -186,10 +186,10 @@ TN_INLINE void tn_conv2d_s8_dsp_row(const tn_conv2d_s8_dsp *p, const int8_t *con
         tn_conv2d_gather(p, rows, left, x0);
         if (two && p->pool == TN_POOL_ROWS) {
             tn_conv2d_gather(p, rows + p->row_distance, left, x1);
-        } else if (two) {
+        } else if (two != 0) {
             tn_conv2d_gather(p, rows, left + p->cols.stride, x1);
         }
-        if (two) {
+        if (two != 0) {
             tn_conv2d_pixels(p, scratch, 2, out);
         } else {
             tn_conv2d_pixels(p, scratch, 1, out);

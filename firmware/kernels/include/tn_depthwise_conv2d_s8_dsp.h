@@ -55,7 +55,7 @@ TN_INLINE void tn_depthwise_conv2d_s8_dsp_row(const tn_depthwise_conv2d_s8_dsp *
                                               int8_t *out, int8_t *scratch, const int8_t **taps)
 {
     const int count = p->rows.kernel * p->cols.kernel;
-    memset(scratch, p->in_zero_point, p->channels);
+    (void)memset(scratch, p->in_zero_point, p->channels);
     int left = -(int)p->cols.pad;
     for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride) {
         const uint32_t *w = p->weights;

@@ -1,7 +1,7 @@
 #include "tn_add_s8.h"
 
-static void row(const void *params, const int8_t *in1, int step1, const int8_t *in2, int step2, int8_t *out,
-                uint32_t count)
+static void add_row(const void *params, const int8_t *in1, int step1, const int8_t *in2, int step2, int8_t *out,
+                    uint32_t count)
 {
     const tn_add_s8 *p = params;
     for (uint32_t i = 0; i < count; ++i, in1 += step1, in2 += step2) {
@@ -13,5 +13,5 @@ static void row(const void *params, const int8_t *in1, int step1, const int8_t *
 
 TN_HOT void tn_add_s8_run(const tn_add_s8 *p, const int8_t *in1, const int8_t *in2, int8_t *out)
 {
-    tn_broadcast_run(&p->shape, row, p, in1, in2, out);
+    tn_broadcast_run(&p->shape, add_row, p, in1, in2, out);
 }

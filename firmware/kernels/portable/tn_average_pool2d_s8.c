@@ -1,7 +1,7 @@
 #include "tn_pool2d_s8.h"
 
 /* Half away from zero, clamped. */
-static int8_t mean(const tn_pool2d_s8 *p, int32_t sum, int32_t count)
+static int8_t window_mean(const tn_pool2d_s8 *p, int32_t sum, int32_t count)
 {
     const int32_t rounded = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
     return (int8_t)tn_clamp(rounded, p->min, p->max);
@@ -29,7 +29,7 @@ TN_HOT void tn_average_pool2d_s8_row(const tn_pool2d_s8 *p, const int8_t *const 
                     sum += *in;
                 }
             }
-            *out++ = mean(p, sum, count);
+            *out++ = window_mean(p, sum, count);
         }
     }
 }
@@ -66,7 +66,7 @@ TN_HOT void tn_average_pool2d_s8_finish(const tn_pool2d_s8 *p, const int32_t *su
         const int first = left < 0 ? 0 : left;
         const int end = left + p->cols.kernel < p->cols.in ? left + p->cols.kernel : p->cols.in;
         for (int channel = 0; channel < p->channels; ++channel) {
-            *out++ = mean(p, *sums++, p->rows.kernel * (end - first));
+            *out++ = window_mean(p, *sums++, p->rows.kernel * (end - first));
         }
     }
 }

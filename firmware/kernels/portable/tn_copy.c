@@ -8,7 +8,7 @@ static void copy_line(const tn_copy *p, const uint8_t *in, uint8_t *out)
         if (p->run == 1) {
             *out = *in;
         } else {
-            memcpy(out, in, p->run);
+            (void)memcpy(out, in, p->run);
         }
     }
 }
@@ -39,5 +39,5 @@ TN_HOT void tn_copy_run(const tn_copy *p, const void *in, void *out)
 
 void tn_fill_run(void *out, int8_t value, size_t count)
 {
-    memset(out, value, count);
+    (void)memset(out, value, count);
 }

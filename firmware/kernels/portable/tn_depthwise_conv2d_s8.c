@@ -83,8 +83,8 @@ static int32_t border_sum(const tn_depthwise_conv2d_s8 *p, const int8_t *const *
     return acc;
 }
 
-static void border_pixel(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows, int left, int channels,
-                         int8_t *out)
+static void border_column(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows, int left, int channels,
+                          int8_t *out)
 {
     for (int i = 0; i < channels; ++i) {
         const tn_channel *channel = &p->channels[i];
@@ -97,7 +97,7 @@ static void border(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows, i
 {
     const int channels = p->in_channels * p->depth_multiplier;
     for (int x = from; x < to; ++x) {
-        border_pixel(p, rows, x * p->cols.stride - p->cols.pad, channels, out + (size_t)x * (size_t)channels);
+        border_column(p, rows, x * p->cols.stride - p->cols.pad, channels, out + (size_t)x * (size_t)channels);
     }
 }
 
@@ -115,7 +115,7 @@ TN_HOT void tn_depthwise_conv2d_s8_row(const tn_depthwise_conv2d_s8 *p, const in
     border(p, rows, 0, inner.first, out);
     border(p, rows, inner.end, p->cols.out, out);
     for (int oc = 0, ic = 0, repeat = 0; count > 0 && oc < channels; ++oc) {
-        if (few) {
+        if (few != 0) {
             few_taps(p, rows, left + ic, oc, count, start + oc);
         } else {
             many_taps(p, rows, left + ic, oc, count, start + oc);

@@ -29,7 +29,7 @@ static inline void pixel(const tn_pool2d_s8 *p, const int8_t *const *rows, int f
         }
         const int8_t *x = rows[r] + first * channels;
         for (int col = first; col < end; ++col, x += channels) {
-            if (started) {
+            if (started != 0) {
                 take_larger(x, out, channels);
             } else {
                 copy(x, out, channels);

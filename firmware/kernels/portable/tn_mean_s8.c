@@ -14,7 +14,7 @@ static int32_t total(const tn_reduce_s8 *p, const int8_t *in)
     return sum;
 }
 
-static int8_t mean(const tn_reduce_s8 *p, int32_t sum)
+static int8_t axis_mean(const tn_reduce_s8 *p, int32_t sum)
 {
     return tn_store_s8(tn_requantize(sum + p->offset, p->multiplier, p->shift), &p->output);
 }
@@ -24,7 +24,7 @@ TN_HOT void tn_mean_s8_run(const tn_reduce_s8 *p, const int8_t *in, int8_t *out)
     for (uint32_t i = 0; i < p->size[0]; ++i) {
         for (uint32_t j = 0; j < p->size[1]; ++j) {
             for (uint32_t k = 0; k < p->size[2]; ++k) {
-                *out++ = mean(p, total(p, in + i * p->stride[0] + j * p->stride[1] + k * p->stride[2]));
+                *out++ = axis_mean(p, total(p, in + i * p->stride[0] + j * p->stride[1] + k * p->stride[2]));
             }
         }
     }
@@ -46,6 +46,6 @@ TN_HOT void tn_mean_s8_finish(const tn_reduce_s8 *p, const int32_t *sums, int8_t
 {
     const uint32_t count = p->size[0] * p->size[1] * p->size[2];
     for (uint32_t i = 0; i < count; ++i) {
-        out[i] = mean(p, sums[i]);
+        out[i] = axis_mean(p, sums[i]);
     }
 }

@@ -17,9 +17,9 @@ TN_HOT void tn_quantize_f32_s8_run(const tn_quantize_f32_s8 *p, const void *in, 
     const unsigned char *from = in;
     for (size_t i = 0; i < count; ++i, from += sizeof(float)) {
         float value;
-        memcpy(&value, from, sizeof value); /* the bytes are an int32_t or an int8_t array to the caller */
+        (void)memcpy(&value, from, sizeof value); /* the bytes are an int32_t or an int8_t array to the caller */
         value /= p->scale;
-        int32_t code = value >= REACH ? INT8_MAX : INT8_MIN;
+        int32_t code = value >= REACH ? (int32_t)INT8_MAX : (int32_t)INT8_MIN;
         if (value > -REACH && value < REACH) {
             code = round_half_away(value) + p->zero_point;
         }
