@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +13,7 @@ from .errors import HostToolsError
 from .modelfile import ModelFile
 from .oracle import open_oracle
 from .pipeline.folder import write_text
+from .prediction import Prediction
 from .progress import NewTask
 from .tensors import Array, TensorSpec, dequantize, pack, unpack
 
@@ -26,59 +24,6 @@ if TYPE_CHECKING:
     from .boards import Board
 
 Score = Callable[[Sequence[Array]], list[Array]]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Stages of a recording, one per epoch from its start.
-
-    Attributes
-    ----------
-    recording : str
-        Name of the recording.
-    classes : tuple of str
-        Names of the stages, in the order of the probabilities.
-    onsets : numpy.ndarray
-        float64, shape (N,), seconds from the start of the recording.
-    epoch_seconds : float
-        Length of an epoch.
-    stages : numpy.ndarray
-        int64, shape (N,), most probable stage; the first of equals.
-    probabilities : numpy.ndarray
-        float32, shape (N, classes); each row sums to 1.
-    scorer : str
-        What computed them.
-    notes : tuple of str
-        What was done to the signals.
-    """
-
-    recording: str
-    classes: tuple[str, ...]
-    onsets: Array
-    epoch_seconds: float
-    stages: Array
-    probabilities: Array
-    scorer: str
-    notes: tuple[str, ...]
-
-    def minutes(self) -> dict[str, float]:
-        """Minutes spent in each stage."""
-        counts = np.bincount(self.stages, minlength=len(self.classes))
-        return {name: float(n) * self.epoch_seconds / 60 for name, n in zip(self.classes, counts, strict=True)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        return {
-            "recording": self.recording,
-            "scorer": self.scorer,
-            "classes": list(self.classes),
-            "epoch_seconds": self.epoch_seconds,
-            "minutes": self.minutes(),
-            "onsets": self.onsets.tolist(),
-            "stages": [self.classes[stage] for stage in self.stages],
-            "probabilities": np.round(self.probabilities.astype(float), 4).tolist(),
-            "notes": list(self.notes),
-        }
 
 
 def predict(recording: Path, model: ModelFile, board: Board | None, folder: Path, new_task: NewTask) -> Prediction:
@@ -200,30 +145,14 @@ def write_prediction(prediction: Prediction, folder: Path) -> list[Path]:
     """
     from thumbnet.training.sleep.hypnogram import runs_of_stages, write_annotated_stages
 
+    from .report.hypnogram import draw
+
     folder.mkdir(parents=True, exist_ok=True)
     table, annotations, picture = (folder / f"hypnogram.{ending}" for ending in ("csv", "edf", "svg"))
-    write_text(table, to_csv(prediction))
+    write_text(table, prediction.to_csv())
     onsets, durations, texts = runs_of_stages(prediction.stages, prediction.onsets[0], prediction.epoch_seconds)
     partial = folder / ".hypnogram.partial.edf"
     write_annotated_stages(partial, onsets, durations, texts)
     partial.replace(annotations)
-    write_text(picture, to_svg(prediction))
+    write_text(picture, draw(prediction))
     return [table, annotations, picture]
-
-
-def to_csv(prediction: Prediction) -> str:
-    """Return a table with onset and duration in seconds, stage, and the probability of each stage."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["onset", "duration", "stage", *(f"p_{name}" for name in prediction.classes)])
-    for onset, stage, shares in zip(prediction.onsets, prediction.stages, prediction.probabilities, strict=True):
-        figures = [f"{share:.4f}" for share in shares]
-        writer.writerow([f"{onset:g}", f"{prediction.epoch_seconds:g}", prediction.classes[stage], *figures])
-    return text.getvalue()
-
-
-def to_svg(prediction: Prediction) -> str:
-    """Draw the hypnogram above the probabilities."""
-    from .report.hypnogram import draw
-
-    return draw(prediction)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import jinja2
 
+from ..prediction import Prediction
 from . import charts
-
-if TYPE_CHECKING:
-    from ..predict import Prediction
 
 
 def draw(prediction: Prediction) -> str:
