@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from .boards import instructions
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from thumbnet.codegen import LayerInfo
 
     from .boards import Board
-    from .link.client import ProfileReply
+    from .link.client import ProfileReply, PushTicks
     from .modelfile import ModelFile
     from .workbench import Workbench
 
 _SHOWN_SYMBOLS = 20
+_LINK_SYMBOLS = ("app_link", "app_shared_slice", "hal_rx_ring")
+"""What the device application keeps for the link: frames and state, a slice that two frames share, receive ring."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,29 @@ def _meter(board: Board, port: str | None, ticks_hz: int) -> Meter:
     if port is None:
         return Meter("instructions", "QEMU -icount, 64 ns of virtual time an instruction", ticks_hz)
     return Meter("cycles", "the processor's own clock", ticks_hz)
+
+
+@dataclass(frozen=True)
+class PushCost:
+    """Cost of a streamed model's single pushes and of `finish`, in the meter's unit.
+
+    Attributes
+    ----------
+    push_mean : float
+        Of a push of one slice.
+    push_max, push_max_at : int
+        Of the longest, and its number, from 0.
+    finish : int
+        Of what is left when all slices are there.
+    """
+
+    push_mean: float
+    push_max: int
+    push_max_at: int
+    finish: int
+
+
+_NO_PUSHES: dict[str, float | int | None] = dict.fromkeys(field.name for field in fields(PushCost))
 
 
 @dataclass(frozen=True)
@@ -106,6 +131,12 @@ class Profile:
     layers: tuple[LayerCost, ...]
     seed: int
     schedule: str
+    pushes: PushCost | None = None
+
+    @property
+    def link_bytes(self) -> int:
+        """RAM of the device link, as linked."""
+        return sum(symbol.size for symbol in self.footprint.symbols if symbol.name in _LINK_SYMBOLS)
 
     @property
     def cost(self) -> int:
@@ -124,6 +155,7 @@ class Profile:
             "schedule": self.schedule,
             **figures,
             "measured_by": self.meter.source,
+            **(asdict(self.pushes) if self.pushes else _NO_PUSHES),
             "macs": self.macs,
             "instructions_per_mac": _per_mac(figures["instructions"], self.macs),
             "flash_bytes": image.flash_bytes,
@@ -131,6 +163,7 @@ class Profile:
             "weight_bytes": image.weight_bytes,
             "ram_bytes": image.ram_bytes,
             "state_bytes": self.state_bytes,
+            "link_bytes": self.link_bytes,
             "stack_bytes": self.stack_bytes,
             "stack_reserved_bytes": image.stack_bytes,
             "arena_bytes_tflm_host": self.arena_bytes,
@@ -210,7 +243,16 @@ def profile_model(
         layers=_layer_costs(bench.compiled.layers, shares, meter),
         seed=seed,
         schedule=schedule,
+        pushes=_push_cost(reply.pushes, meter),
     )
+
+
+def _push_cost(pushes: PushTicks | None, meter: Meter) -> PushCost | None:
+    if pushes is None:
+        return None
+    # The mean of a thousand pushes is finer than one reading of the clock.
+    mean = meter.figure(round(1000 * pushes.push_mean)) / 1000
+    return PushCost(round(mean, 1), meter.figure(pushes.push_max), pushes.push_max_at, meter.figure(pushes.finish))
 
 
 def _layer_costs(layers: Sequence[LayerInfo], ticks: Sequence[int], meter: Meter) -> tuple[LayerCost, ...]:

@@ -53,12 +53,18 @@ def _print_totals(console: Console, profile: Profile) -> None:
     ratio = _ratio(profile.cost, profile.macs)
     table.add_row(profile.meter.unit, count(profile.cost), f"{ratio} per MAC, {count(profile.macs)} MACs")
     table.add_row("", "", f"by {profile.meter.source}")
+    if profile.pushes is not None:
+        pushes = profile.pushes
+        table.add_row("  push, mean", f"{pushes.push_mean:,.0f}", "one slice at a time")
+        table.add_row("  push, longest", count(pushes.push_max), f"slice {pushes.push_max_at:,}")
+        table.add_row("  finish", count(pushes.finish), "after the last slice")
     table.add_row("state", count(profile.state_bytes, "B"), "the model's struct, all scratch included")
     arena = count(profile.arena_bytes, "B")
     table.add_row("TFLM arena", arena, "of TensorFlow Lite Micro for the same model, 64-bit host")
     if not profile.board.is_host:
         reserved = f"deepest use; {count(image.stack_bytes)} B reserved"
         table.add_row("stack", count(profile.stack_bytes, "B"), reserved)
+        table.add_row("link", count(profile.link_bytes, "B"), "frames, receive ring, protocol state")
     table.add_row("RAM", count(image.ram_bytes, "B"), _of(image.ram_bytes, profile.board.ram_bytes))
     table.add_row("flash", count(image.flash_bytes, "B"), _of(image.flash_bytes, profile.board.flash_bytes))
     table.add_row("  code", count(image.code_bytes, "B"), "the model's own")

@@ -114,40 +114,40 @@ static struct {
     volatile uint32_t tail;
     volatile uint32_t lost;
     uint8_t bytes[HAL_RX_RING_BYTES];
-} ring;
+} hal_rx_ring;
 
 void hal_receive_lost(void)
 {
-    ring.lost++;
+    hal_rx_ring.lost++;
 }
 
 void hal_received(uint8_t byte)
 {
-    const uint32_t head = ring.head;
-    if (head - ring.tail == HAL_RX_RING_BYTES) {
+    const uint32_t head = hal_rx_ring.head;
+    if (head - hal_rx_ring.tail == HAL_RX_RING_BYTES) {
         hal_receive_lost();
         return;
     }
-    ring.bytes[head & (HAL_RX_RING_BYTES - 1u)] = byte;
-    ring.head = head + 1u;
+    hal_rx_ring.bytes[head & (HAL_RX_RING_BYTES - 1u)] = byte;
+    hal_rx_ring.head = head + 1u;
 }
 
 size_t hal_read(uint8_t *bytes, size_t capacity)
 {
-    const uint32_t tail = ring.tail;
-    const uint32_t waiting = ring.head - tail;
+    const uint32_t tail = hal_rx_ring.tail;
+    const uint32_t waiting = hal_rx_ring.head - tail;
     const uint32_t count = waiting < capacity ? waiting : (uint32_t)capacity;
     __asm volatile("" ::: "memory"); /* the bytes are read after `head`, and before `tail` moves */
     for (uint32_t i = 0; i < count; i++)
-        bytes[i] = ring.bytes[(tail + i) & (HAL_RX_RING_BYTES - 1u)];
+        bytes[i] = hal_rx_ring.bytes[(tail + i) & (HAL_RX_RING_BYTES - 1u)];
     __asm volatile("" ::: "memory");
-    ring.tail = tail + count;
+    hal_rx_ring.tail = tail + count;
     return count;
 }
 
 uint32_t hal_rx_lost(void)
 {
-    return ring.lost;
+    return hal_rx_ring.lost;
 }
 
 void hal_write(const uint8_t *bytes, size_t size)
@@ -213,12 +213,12 @@ uint32_t hal_ticks_hz(void)
 void hal_wait(void)
 {
     __asm volatile("cpsid i" ::: "memory");
-    if (ring.head == ring.tail) {
+    if (hal_rx_ring.head == hal_rx_ring.tail) {
         ticks.past += ticks_since_start();
         SYST_CSR = 0u;
         do {
             __asm volatile("dsb \n wfi \n cpsie i \n isb \n cpsid i" ::: "memory");
-        } while (ring.head == ring.tail);
+        } while (hal_rx_ring.head == hal_rx_ring.tail);
         ticks_start();
     }
     __asm volatile("cpsie i" ::: "memory");

@@ -29,8 +29,9 @@ static uint8_t hello(tn_device *device, tn_link_request *request)
     at = tn_put32(at, model->state_bytes);
     at = tn_put32(at, model->ticks_hz);
     at = tn_put16(at, model->layers);
-    at = tn_put16(at, 0);
-    at = tn_put32(at, 0);
+    at = tn_put16(at, model->stream.slices);
+    at = tn_put16(at, model->stream.slice_bytes);
+    at = tn_put16(at, model->stream.channels);
     for (size_t i = 0; i < HASH_BYTES; i++) {
         *at++ = (uint8_t)(hex_digit(model->hash[2u * i]) << 4 | hex_digit(model->hash[2u * i + 1u]));
     }
@@ -40,10 +41,16 @@ static uint8_t hello(tn_device *device, tn_link_request *request)
 
 static int has_mode(const tn_device *device, uint8_t mode)
 {
-    return mode <= TN_MODE_STREAM && (device->model->modes >> mode & 1u) != 0u;
+    return mode <= TN_MODE_PUSHES && (device->model->modes >> mode & 1u) != 0u;
 }
 
-/* Runs the model and writes the result at `reply`: the fixed part, then as much of the output as fits. */
+static int is_streamed(const tn_device *device)
+{
+    return device->model->stream.slices != 0u;
+}
+
+/* Runs the model, or ends its stream, and writes the result at `reply`: the fixed part, then as much of the output as
+ * fits. */
 static uint32_t run_model(tn_device *device, uint8_t mode, uint8_t *reply, uint32_t room)
 {
     const tn_device_model *model = device->model;
@@ -51,11 +58,16 @@ static uint32_t run_model(tn_device *device, uint8_t mode, uint8_t *reply, uint3
     tn_link_busy(&device->link);
     memset(&device->last, 0, sizeof device->last);
     const uint64_t start = port->ticks(port->context);
-    model->run(model->context, mode, &device->last);
+    if (is_streamed(device)) {
+        model->stream.finish(model->context, &device->last);
+    } else {
+        model->run(model->context, mode, &device->last);
+    }
     const uint64_t ticks = port->ticks(port->context) - start;
     if (device->last.ticks == 0u) {
-        device->last.ticks = ticks;
+        device->last.ticks = device->stream_ticks + ticks;
     }
+    device->stream_ticks = 0;
 
     uint32_t inlined = room - TN_RESULT_BYTES;
     if (inlined > model->output_bytes) {
@@ -77,6 +89,9 @@ static uint8_t write_input(tn_device *device, tn_link_request *request)
     if (request->payload_bytes < TN_WRITE_BYTES) {
         return TN_REFUSED_LENGTH;
     }
+    if (is_streamed(device)) {
+        return TN_REFUSED_MODE;
+    }
     const uint32_t offset = tn_get32(request->payload);
     const uint32_t count = (uint32_t)(request->payload_bytes - TN_WRITE_BYTES);
     if (offset > model->input_bytes || count > model->input_bytes - offset) {
@@ -95,7 +110,7 @@ static uint8_t run_once(tn_device *device, tn_link_request *request)
         return TN_REFUSED_LENGTH;
     }
     const uint8_t mode = request->payload[0];
-    if (mode == TN_MODE_STREAM || !has_mode(device, mode)) {
+    if (is_streamed(device) || mode == TN_MODE_STREAM || !has_mode(device, mode)) {
         return TN_REFUSED_MODE;
     }
     if (tn_crc32(0, model->input, model->input_bytes) != tn_get32(request->payload + 1)) {
@@ -126,6 +141,15 @@ static uint8_t read_region(tn_device *device, tn_link_request *request)
     return 0;
 }
 
+static int window_fits(const tn_device *device, uint32_t window, uint32_t channels)
+{
+    const tn_device_stream *stream = &device->model->stream;
+    if (is_streamed(device)) {
+        return window == (uint32_t)stream->slices * stream->slice_bytes && channels == stream->channels;
+    }
+    return window != 0u && window <= device->model->input_bytes && channels != 0u && window % channels == 0u;
+}
+
 static uint8_t stream_begin(tn_device *device, tn_link_request *request)
 {
     if (request->payload_bytes != TN_STREAM_BEGIN_BYTES) {
@@ -133,29 +157,32 @@ static uint8_t stream_begin(tn_device *device, tn_link_request *request)
     }
     const uint32_t window = tn_get32(request->payload);
     const uint32_t channels = tn_get16(request->payload + 4);
-    if (!has_mode(device, TN_MODE_STREAM)) {
+    const uint8_t mode = request->payload[6];
+    if (!has_mode(device, TN_MODE_STREAM) || mode == TN_MODE_STREAM || !has_mode(device, mode)) {
         return TN_REFUSED_MODE;
     }
-    if (window == 0u || window > device->model->input_bytes || channels == 0u || window % channels != 0u) {
+    if (!window_fits(device, window, channels)) {
         return TN_REFUSED_RANGE;
     }
     device->stream_window = window;
     device->stream_channels = channels;
+    device->stream_mode = mode;
     device->stream_fill = 0;
     device->stream_position = 0;
-    memset(device->model->input, 0, device->model->input_bytes);
+    device->stream_ticks = 0;
+    if (!is_streamed(device)) {
+        memset(device->model->input, 0, device->model->input_bytes);
+    }
     return 0;
 }
 
 /* Samples come slice by slice, one byte a channel; a window holds all of channel 0, then all of channel 1, ... */
-static uint32_t take_samples(tn_device *device, const uint8_t *samples, uint32_t count)
+static void fill_window(tn_device *device, const uint8_t *samples, uint32_t count)
 {
-    const uint32_t missing = device->stream_window - device->stream_fill;
     const uint32_t length = device->stream_window / device->stream_channels;
-    const uint32_t taken = count < missing ? count : missing;
     uint32_t channel = device->stream_fill % device->stream_channels;
     uint32_t slice = device->stream_fill / device->stream_channels;
-    for (uint32_t i = 0; i < taken; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         device->model->input[channel * length + slice] = samples[i];
         channel++;
         if (channel == device->stream_channels) {
@@ -163,9 +190,55 @@ static uint32_t take_samples(tn_device *device, const uint8_t *samples, uint32_t
             slice++;
         }
     }
-    device->stream_fill += taken;
-    device->stream_position += taken;
-    return taken;
+}
+
+/* Whole slices go from the frame to the model; one that two frames share is put together beside it. */
+static void push_slices(tn_device *device, const uint8_t *samples, uint32_t count)
+{
+    const tn_device_stream *stream = &device->model->stream;
+    void *context = device->model->context;
+    const uint32_t size = stream->slice_bytes;
+    const uint32_t begun = device->stream_fill % size;
+    if (begun > 0u) {
+        const uint32_t missing = size - begun;
+        const uint32_t part = count < missing ? count : missing;
+        memcpy(stream->slice + begun, samples, part);
+        samples += part;
+        count -= part;
+        if (part < missing) {
+            return;
+        }
+        stream->push(context, stream->slice, 1);
+    }
+    const uint32_t whole = count / size;
+    if (whole > 0u) {
+        stream->push(context, samples, whole);
+    }
+    memcpy(stream->slice, samples + whole * size, count - whole * size);
+}
+
+static void take_samples(tn_device *device, const uint8_t *samples, uint32_t count)
+{
+    const tn_link_port *port = device->link.port;
+    if (count == 0u) {
+        return;
+    }
+    const uint64_t start = port->ticks(port->context);
+    if (device->stream_fill == 0u) {
+        device->stream_crc = 0;
+        if (is_streamed(device)) {
+            device->model->stream.begin(device->model->context, device->stream_mode);
+        }
+    }
+    if (is_streamed(device)) {
+        push_slices(device, samples, count);
+        device->stream_ticks += port->ticks(port->context) - start;
+    } else {
+        fill_window(device, samples, count);
+    }
+    device->stream_crc = tn_crc32(device->stream_crc, samples, count);
+    device->stream_fill += count;
+    device->stream_position += count;
 }
 
 static uint8_t stream_push(tn_device *device, tn_link_request *request)
@@ -177,16 +250,17 @@ static uint8_t stream_push(tn_device *device, tn_link_request *request)
         return TN_REFUSED_POSITION;
     }
     const uint32_t count = (uint32_t)(request->payload_bytes - TN_STREAM_PUSH_BYTES);
-    (void)take_samples(device, request->payload + TN_STREAM_PUSH_BYTES, count);
+    const uint32_t missing = device->stream_window - device->stream_fill;
+    take_samples(device, request->payload + TN_STREAM_PUSH_BYTES, count < missing ? count : missing);
     uint32_t result = 0;
     uint32_t complete = 0;
     if (device->stream_fill == device->stream_window) {
         uint8_t *at = request->reply + TN_STREAM_REPLY_BYTES;
-        result = run_model(device, TN_MODE_INFER, at, TN_LINK_PAYLOAD - TN_STREAM_REPLY_BYTES);
+        result = run_model(device, device->stream_mode, at, TN_LINK_PAYLOAD - TN_STREAM_REPLY_BYTES);
         complete = 1;
         device->stream_fill = 0;
     }
-    (void)tn_put32(tn_put32(request->reply, device->stream_position), complete);
+    (void)tn_put32(tn_put32(tn_put32(request->reply, device->stream_position), complete), device->stream_crc);
     request->reply_bytes = TN_STREAM_REPLY_BYTES + result;
     return 0;
 }

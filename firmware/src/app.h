@@ -1,6 +1,8 @@
 /* The device application: one generated model behind the device link.
  *
- * Each mode fills in a tn_device_run; the link library reads the input, sends the output and the layers' records.
+ * The model's work of one inference comes in pieces: one piece, or with a streamed model every push and finish. A mode
+ * (tn_protocol.h) tells who looks at the layers meanwhile and what the host learns besides the output. What observing
+ * costs, reading the clock included, is taken out of every figure.
  */
 #ifndef APP_H
 #define APP_H
@@ -10,17 +12,25 @@
 
 #include "tn_device.h"
 
-/* Run the model once from the input block to the output block; returns the model's code. */
-int app_run_model(void);
+/* Fill in where the model's input goes and what runs it; the rest of the description is main()'s. Once. */
+void app_describe_model(tn_device_model *model);
 
 /* Tell the host that the work goes on. */
 void app_busy(void);
 
-void app_infer(tn_device_run *run);   /* outputs */
-void app_parity(tn_device_run *run);  /* outputs, checksum of every layer; only with TN_OBSERVE */
-void app_profile(tn_device_run *run); /* ticks, stack; with TN_OBSERVE the ticks of every layer */
+/* ---- the pieces of one inference ---- */
 
-#ifdef TN_OBSERVE
+void app_begin(uint8_t mode);
+void app_resume(void);
+/* Ticks of the model since app_resume(). */
+uint64_t app_pause(void);
+/* Fills in all of `run` but its status. */
+void app_end(tn_device_run *run);
+
+/* Ticks at the last app_resume(). */
+uint64_t app_resumed_at(void);
+
+/* ---- modes ---- */
 
 /* Part of a layer's output: `runs` runs of `run` bytes, back to back at `data`, that lie `stride` bytes apart in the
  * tensor, the first of them at byte `first`. */
@@ -32,14 +42,20 @@ typedef struct {
     size_t stride;
 } app_part;
 
-/* Sees a part of a layer's output. `ticks`: since the last part of any layer, observers left out. */
-typedef void (*app_observer)(size_t layer, const app_part *part, uint64_t ticks);
+typedef struct {
+    void (*begin)(void);
+    /* Sees a part of a layer's output. `ticks`: since the last part of any layer, observers left out. */
+    void (*observe)(size_t layer, const app_part *part, uint64_t ticks);
+    void (*end)(tn_device_run *run); /* `run` has its ticks already */
+} app_mode;
 
-/* Run the model under observation; returns its code and the ticks of the model alone. */
-int app_run_observed(app_observer observer, uint64_t *ticks);
+extern const app_mode app_parity;  /* checksum of every layer; only with TN_OBSERVE */
+extern const app_mode app_profile; /* deepest use of the stack; with TN_OBSERVE the ticks of every layer */
+extern const app_mode app_pushes;  /* ticks of single pushes; only of a streamed model */
 
-/* Have layer 0 observed right after nothing was done: the ticks told are what being observed costs. */
-void app_observe_nothing(app_observer observer);
+/* ---- observed layers ---- */
+
+#ifdef TN_OBSERVE
 
 /* One record a layer, of the mode that ran last. */
 typedef union {

@@ -4,31 +4,20 @@
 #include "hal.h"
 #include "tn_app_model.h"
 
-/* Tensors are read and written as 32-bit words too. */
-#define WORDS(bytes) (((bytes) + 3u) / 4u)
-
-static uint32_t input[WORDS(TN_MODEL_INPUT_BYTES)];
-static uint32_t output[WORDS(TN_MODEL_OUTPUT_BYTES)];
-static tn_model_state state;
-static tn_device device;
+static tn_device app_link;
 
 /* At most one frame is under way, and a repeated small request or two while the model runs. */
 typedef char receive_ring_holds_a_frame[HAL_RX_RING_BYTES >= TN_LINK_WIRE_BYTES ? 1 : -1];
 
-int app_run_model(void)
-{
-    return tn_model_run(&state, (const int8_t *)input, (int8_t *)output);
-}
-
 void app_busy(void)
 {
-    tn_link_busy(&device.link);
+    tn_link_busy(&app_link.link);
 }
 
 /* The host learns why the device fell silent. */
 void hal_fault(uint32_t exception)
 {
-    tn_link_fault(&device.link, exception);
+    tn_link_fault(&app_link.link, exception);
 }
 
 static size_t port_read(void *context, uint8_t *bytes, size_t max)
@@ -61,20 +50,6 @@ static uint32_t port_lost(void *context)
     return hal_rx_lost();
 }
 
-static void run_mode(void *context, uint8_t mode, tn_device_run *run)
-{
-    (void)context;
-    if (mode == TN_MODE_PROFILE) {
-        app_profile(run);
-#ifdef TN_OBSERVE
-    } else if (mode == TN_MODE_PARITY) {
-        app_parity(run);
-#endif
-    } else {
-        app_infer(run);
-    }
-}
-
 #ifdef TN_OBSERVE
 #define PARITY_BIT (1u << TN_MODE_PARITY)
 #else
@@ -83,14 +58,11 @@ static void run_mode(void *context, uint8_t mode, tn_device_run *run)
 
 static tn_device_model model = {
     .hash = TN_MODEL_HASH,
-    .input = (uint8_t *)input,
     .input_bytes = TN_MODEL_INPUT_BYTES,
-    .output = (const uint8_t *)output,
     .output_bytes = TN_MODEL_OUTPUT_BYTES,
     .state_bytes = TN_MODEL_STATE_BYTES,
     .layers = TN_MODEL_LAYERS,
     .modes = 1u << TN_MODE_INFER | 1u << TN_MODE_PROFILE | 1u << TN_MODE_STREAM | PARITY_BIT,
-    .run = run_mode,
 };
 
 static const tn_link_port port = {
@@ -105,7 +77,7 @@ int main(void)
 {
     hal_init();
     model.ticks_hz = hal_ticks_hz();
-    tn_model_reset(&state);
-    tn_device_init(&device, &model, &port);
-    tn_link_serve(&device.link);
+    app_describe_model(&model);
+    tn_device_init(&app_link, &model, &port);
+    tn_link_serve(&app_link.link);
 }

@@ -9,11 +9,19 @@
 static uint32_t *checksums;
 static uint64_t spoke_at;
 
+static void begin(void)
+{
+    checksums = app_clear_layers().checksums;
+}
+
 static void observe(size_t layer, const app_part *part, uint64_t ticks)
 {
     (void)ticks;
     for (size_t i = 0; i < part->runs; i++) {
         checksums[layer] += tn_checksum(part->data + i * part->run, part->run, (uint32_t)(part->first + i * part->stride));
+    }
+    if (spoke_at < app_resumed_at()) {
+        spoke_at = app_resumed_at();
     }
     const uint64_t now = hal_ticks();
     if (now - spoke_at > hal_ticks_hz()) {
@@ -22,13 +30,12 @@ static void observe(size_t layer, const app_part *part, uint64_t ticks)
     }
 }
 
-void app_parity(tn_device_run *run)
+static void end(tn_device_run *run)
 {
-    checksums = app_clear_layers().checksums;
-    spoke_at = hal_ticks();
-    run->status = app_run_observed(observe, &run->ticks);
     run->layers = checksums;
     run->layers_bytes = (uint32_t)(app_layer_count() * sizeof *checksums);
 }
+
+const app_mode app_parity = {begin, observe, end};
 
 #endif

@@ -17,34 +17,41 @@ static void observe(size_t layer, const app_part *part, uint64_t ticks)
     calls_ticks += cost;
 }
 
-static void run_layers(tn_device_run *run)
+/* A layer that was observed right after nothing was done has what being observed costs. */
+static void weigh_a_call(void)
 {
     layer_ticks = app_clear_layers().ticks;
     call_ticks = 0;
-    app_observe_nothing(observe);
+    app_resume();
+    tn_observe(0, NULL, 0, 0, 0, 0);
     call_ticks = layer_ticks[0];
     calls_ticks = 0;
     layer_ticks[0] = 0;
-    run->status = app_run_observed(observe, &run->ticks);
+}
+
+static void begin(void)
+{
+    weigh_a_call();
+    hal_paint_stack();
+}
+
+static void end(tn_device_run *run)
+{
+    run->stack_bytes = (uint32_t)hal_stack_used();
     run->ticks -= calls_ticks;
     run->layers = layer_ticks;
     run->layers_bytes = (uint32_t)(app_layer_count() * sizeof *layer_ticks);
 }
 
+const app_mode app_profile = {begin, observe, end};
+
 #else
 
-static void run_layers(tn_device_run *run)
+static void end(tn_device_run *run)
 {
-    const uint64_t start = hal_ticks();
-    run->status = app_run_model();
-    run->ticks = hal_ticks() - start;
-}
-
-#endif
-
-void app_profile(tn_device_run *run)
-{
-    hal_paint_stack();
-    run_layers(run);
     run->stack_bytes = (uint32_t)hal_stack_used();
 }
+
+const app_mode app_profile = {hal_paint_stack, NULL, end};
+
+#endif

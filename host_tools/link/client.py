@@ -15,9 +15,12 @@ from . import protocol
 from .exchange import Exchange, Refused, Timing
 from .frames import MAX_PAYLOAD
 from .protocol import Hello, Mode, Refusal, Region, Result, Stats, Type
+from .samples import SampleStream
 
 _HELLO_RETRY_S = 0.1
 """A device that is just starting drops what comes before its serial port is up."""
+
+_WINDOW_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,26 @@ class ParityReply:
 
 
 @dataclass(frozen=True)
+class PushTicks:
+    """What a window costs that is pushed slice by slice, in ticks.
+
+    Attributes
+    ----------
+    push_mean : float
+        Of a push.
+    push_max, push_max_at : int
+        Of the longest push, and its number, from 0.
+    finish : int
+        Of what is left when all slices are there.
+    """
+
+    push_mean: float
+    push_max: int
+    push_max_at: int
+    finish: int
+
+
+@dataclass(frozen=True)
 class ProfileReply:
     """A run with its costs, in ticks (``Hello.ticks_hz`` a second).
 
@@ -50,12 +73,15 @@ class ProfileReply:
         Of each layer; empty unless the firmware observes layers.
     stack_bytes : int
         Deepest use of the stack, the application's own included; 0: not measured on this board.
+    pushes : PushTicks or None
+        Of single slices, for a model that is streamed.
     """
 
     outputs: bytes
     ticks: int
     layer_ticks: tuple[int, ...]
     stack_bytes: int
+    pushes: PushTicks | None = None
 
 
 @dataclass(frozen=True)
@@ -155,24 +181,37 @@ class DeviceClient:
         return ParityReply(outputs, tuple(np.frombuffer(self._whole(records, 4), "<u4").tolist()))
 
     def profile(self, block: bytes) -> ProfileReply:
-        """Cost of one run."""
+        """Cost of one run; a streamed model runs twice, the second time with every push timed on its own."""
         result = self._run(block, Mode.PROFILE)
         outputs = self._outputs(result)
         records = self._read(Region.LAYERS, b"", result.layers_bytes)
         layer_ticks = tuple(np.frombuffer(self._whole(records, 8), "<u8").tolist())
-        return ProfileReply(outputs, result.ticks, layer_ticks, result.stack_bytes)
+        pushes = self._pushes(block) if self._session().is_streamed else None
+        return ProfileReply(outputs, result.ticks, layer_ticks, result.stack_bytes, pushes)
+
+    def _pushes(self, block: bytes) -> PushTicks:
+        result = self._run(block, Mode.PUSHES)
+        record = self._read(Region.LAYERS, b"", result.layers_bytes)
+        count, longest_at, ticks, longest, finish = protocol.PUSHES.unpack(
+            protocol.exactly(protocol.PUSHES, record, "record of pushes")
+        )
+        if count != self._session().slices:
+            raise LinkError(f"the device {self.name} timed {count} pushes, not {self._session().slices}")
+        return PushTicks(ticks / count, longest, longest_at, finish)
 
     def stream(
-        self, chunks: Iterable[bytes], *, channels: int = 1, window_bytes: int | None = None
+        self, chunks: Iterable[bytes], *, channels: int | None = None, window_bytes: int | None = None
     ) -> Iterator[StreamResult]:
         """Send samples as they come and give the results as they come.
 
         Parameters
         ----------
         chunks
-            Samples in pieces of any size, interleaved: one byte of each channel, then the next time step.
+            Samples in pieces of any size, interleaved: one byte of each channel, then the next time step. A streamed
+            model takes them slice by slice (``Hello.slice_bytes``).
         channels
-            Channels of the stream; the model's input holds one after the other.
+            Channels of the stream; the model's input holds one after the other. Default: those of a streamed model's
+            slices, else 1.
         window_bytes
             Bytes of the input block that a window fills; default: all of it.
 
@@ -181,25 +220,12 @@ class DeviceClient:
         StreamResult
             Whenever a window is complete.
         """
-        facts = self._session()
         self._held = None
-        window = facts.input_bytes if window_bytes is None else window_bytes
-        if not (0 < window <= facts.input_bytes and 0 < channels < 1 << 16 and window % channels == 0):
-            raise LinkError(
-                f"a stream of {channels} channels cannot fill windows of {window} bytes "
-                f"(the model takes {facts.input_bytes})"
-            )
-        self._ask(Type.STREAM_BEGIN, protocol.STREAM_BEGIN.pack(window, channels), 0)
-        position = 0
+        stream = SampleStream(self._exchange, self._session(), Mode.INFER, window_bytes, channels)
         for chunk in chunks:
-            rest = memoryview(chunk)
-            while rest:
-                piece = rest[: facts.payload_bytes - protocol.STREAM_PUSH.size]
-                taken, result = self._push(position, bytes(piece))
-                position += taken
-                rest = rest[taken:]
-                if result is not None:
-                    yield StreamResult(position, self._outputs(result), result.ticks)
+            for result in stream.send(chunk):
+                position = stream.position
+                yield StreamResult(position, self._outputs(self._checked(result)), result.ticks)
 
     def stats(self) -> Stats:
         """What the device's link has counted since it started."""
@@ -220,6 +246,8 @@ class DeviceClient:
             raise LinkError(f"the device {self.name} takes inputs of {facts.input_bytes} bytes, not {len(block)}")
         if mode not in facts.modes:
             raise LinkError(f"the firmware of {self.name} was built without the mode {mode.name.lower()}")
+        if facts.is_streamed:
+            return self._checked(self._run_stream(facts.to_slices(block), mode))
         self._upload(block)
         request = protocol.RUN.pack(mode, zlib.crc32(block))
         try:
@@ -243,17 +271,17 @@ class DeviceClient:
                 self._ask(Type.WRITE, protocol.WRITE.pack(offset) + piece, 0)
         self._held = block
 
-    def _push(self, position: int, samples: bytes) -> tuple[int, Result | None]:
-        payload = self._exchange.ask(Type.STREAM_PUSH, protocol.STREAM_PUSH.pack(position & 0xFFFFFFFF) + samples)
-        if len(payload) < protocol.STREAM_REPLY.size:
-            raise LinkError(f"the device {self.name} answered STREAM_PUSH with {len(payload)} bytes, not 8 or more")
-        reached, complete = protocol.STREAM_REPLY.unpack_from(payload)
-        taken = (reached - position) & 0xFFFFFFFF
-        if not 0 < taken <= len(samples):
-            raise LinkError(f"the device {self.name} took {taken} of {len(samples)} bytes of the stream")
-        if not complete:
-            return taken, None
-        return taken, self._checked(Result.unpack(payload[protocol.STREAM_REPLY.size :]))
+    def _run_stream(self, samples: bytes, mode: Mode) -> Result:
+        """Push a window; from its start when the device lost its place, because it was reset or the line went mad."""
+        for attempt in range(_WINDOW_TRIES):
+            try:
+                (result,) = SampleStream(self._exchange, self._session(), mode).send(samples)
+            except Refused as error:
+                if error.code != Refusal.POSITION or attempt + 1 == _WINDOW_TRIES:
+                    raise
+            else:
+                return result
+        raise AssertionError
 
     def _checked(self, result: Result) -> Result:
         if result.status != 0:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from cobs import cobs
 
-VERSION = 1
+VERSION = 2
 """Protocol version, the first byte of every frame; the frame format itself is the same in all versions."""
 MAX_PAYLOAD = 32768
 """Longest payload that any device announces."""

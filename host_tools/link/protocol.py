@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+
 from ..errors import LinkError
 
 REPLY = 0x80
@@ -34,6 +36,7 @@ class Mode(IntEnum):
     PARITY = 1
     PROFILE = 2
     STREAM = 3
+    PUSHES = 4
 
 
 class Region(IntEnum):
@@ -60,21 +63,22 @@ REASONS = {
     Refusal.UNKNOWN: "it does not know this message",
     Refusal.LENGTH: "the message has the wrong length",
     Refusal.RANGE: "offset, count, window or channels are out of range",
-    Refusal.MODE: "its firmware was built without this mode",
+    Refusal.MODE: "its firmware was built without this mode, or with another schedule",
     Refusal.INPUT: "it does not hold the input that was sent (was it reset?)",
     Refusal.POSITION: "it expects other samples of the stream (was it reset?)",
 }
 """The device's reasons in words."""
 
 HELLO = struct.Struct("<I")
-HELLO_REPLY = struct.Struct("<IHHIIIIHHI32s")
+HELLO_REPLY = struct.Struct("<IHHIIIIHHHH32s")
 WRITE = struct.Struct("<I")
 RUN = struct.Struct("<BI")
 READ = struct.Struct("<BIH")
-STREAM_BEGIN = struct.Struct("<IH")
+STREAM_BEGIN = struct.Struct("<IHB")
 STREAM_PUSH = struct.Struct("<I")
-STREAM_REPLY = struct.Struct("<II")
+STREAM_REPLY = struct.Struct("<III")
 RESULT = struct.Struct("<iQIII")
+PUSHES = struct.Struct("<IIQQQ")
 STATS_REPLY = struct.Struct("<9I")
 FAULT = struct.Struct("<I")
 REFUSED = struct.Struct("<BB")
@@ -110,6 +114,10 @@ class Hello:
         Layers of the model.
     model_hash : str
         SHA-256 of the model file, 64 lower-case hexadecimal digits.
+    slices : int
+        Slices of a window, for a model that takes its input as a stream; 0: it takes the whole input at once.
+    slice_bytes, channels : int
+        Bytes of a slice, and of how many channels, which lie one after the other in the input block.
     """
 
     payload_bytes: int
@@ -120,15 +128,59 @@ class Hello:
     ticks_hz: int
     layers: int
     model_hash: str
+    slices: int = 0
+    slice_bytes: int = 0
+    channels: int = 0
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the model takes its input slice by slice."""
+        return self.slices > 0
 
     @classmethod
     def unpack(cls, payload: bytes) -> tuple[int, Hello]:
         """Nonce and facts of a hello's reply."""
-        nonce, size, modes, inputs, outputs, state, hz, layers, _, _, digest = HELLO_REPLY.unpack(
-            exactly(HELLO_REPLY, payload, "hello")
+        nonce, size, modes, inputs, outputs, state, hz, layers, slices, slice_bytes, channels, digest = (
+            HELLO_REPLY.unpack(exactly(HELLO_REPLY, payload, "hello"))
         )
         known = frozenset(mode for mode in Mode if modes >> mode & 1)
-        return nonce, cls(size, known, inputs, outputs, state, hz, layers, digest.hex())
+        facts = cls(size, known, inputs, outputs, state, hz, layers, digest.hex(), slices, slice_bytes, channels)
+        return nonce, facts.checked()
+
+    def checked(self) -> Hello:
+        """These facts, when they agree with each other.
+
+        Raises
+        ------
+        LinkError
+            When they do not.
+        """
+        if self.is_streamed and (
+            not 0 < self.slices * self.slice_bytes <= self.input_bytes
+            or self.channels == 0
+            or self.slice_bytes % self.channels
+        ):
+            raise LinkError(
+                f"a hello tells of {self.slices} slices of {self.slice_bytes} bytes and {self.channels} channels "
+                f"in an input of {self.input_bytes} bytes"
+            )
+        return self
+
+    def to_slices(self, block: bytes) -> bytes:
+        """The input block of a streamed model in the order in which its slices are pushed.
+
+        Parameters
+        ----------
+        block
+            Channel after channel: [channels][slices][slice_bytes / channels], padded to 4 bytes.
+
+        Returns
+        -------
+        bytes
+            [slices][channels][slice_bytes / channels].
+        """
+        samples = np.frombuffer(block, np.uint8, self.slices * self.slice_bytes)
+        return samples.reshape(self.channels, self.slices, -1).transpose(1, 0, 2).tobytes()
 
 
 @dataclass(frozen=True)

@@ -159,14 +159,18 @@ def test_header_and_python_agree_on_every_number():
     shared |= {f"MODE_{member.name}": member.value for member in protocol.Mode}
     shared |= {f"REGION_{member.name}": member.value for member in protocol.Region}
     shared |= {f"REFUSED_{member.name}": member.value for member in protocol.Refusal}
-    layouts = ("HELLO_REPLY", "WRITE", "RUN", "READ", "STREAM_BEGIN", "STREAM_PUSH", "RESULT", "STREAM_REPLY")
+    layouts = ("HELLO_REPLY", "WRITE", "RUN", "READ", "STREAM_BEGIN", "STREAM_PUSH", "RESULT", "STREAM_REPLY", "PUSHES")
     shared |= {f"{name}_BYTES": getattr(protocol, name).size for name in layouts}
     assert numbers == shared
     assert set(protocol.REASONS) == set(protocol.Refusal)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@pytest.mark.parametrize("flags", [(), ("-DTN_OBSERVE=1", "-DTN_LINK_PAYLOAD=64")], ids=["plain", "observed-64"])
+@pytest.mark.parametrize(
+    "flags",
+    [(), ("-DTN_OBSERVE=1", "-DTN_LINK_PAYLOAD=64"), ("-DFAKE_CHANNELS=4",), ("-DFAKE_CHANNELS=4", "-DTN_OBSERVE=1")],
+    ids=["plain", "observed-64", "stream", "stream-observed"],
+)
 def test_compilers_find_nothing_to_warn_about(compiler, flags, tmp_path: Path):
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")

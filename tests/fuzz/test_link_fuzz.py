@@ -21,7 +21,13 @@ from thumbnet.host_tools.link.frames import VERSION, Frame, FrameDecoder, encode
 from thumbnet.host_tools.link.protocol import REPLY, Stats, Type
 
 INPUT_BYTES = 600
-PAYLOADS = (1024, 64)
+KINDS = {
+    "payload-1024": {"payload": 1024},
+    "payload-64": {"payload": 64},
+    "stream-1024": {"payload": 1024, "channels": 4},
+    "stream-64": {"payload": 64, "channels": 4},
+    "stream-split": {"payload": 64, "channels": 200},
+}
 ROUND_BYTES = 8192
 """Between two hellos: little enough for the socket to hold, so that neither side waits for the other for ever."""
 HELLO_SEQUENCE = 0xFFFF
@@ -30,11 +36,11 @@ ANSWER_S = 10.0
 LIMITS = (0, 1, 2, 63, 64, 120, INPUT_BYTES, 1024, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
-@pytest.fixture(scope="module", params=PAYLOADS, ids="payload-{}".format)
+@pytest.fixture(scope="module", params=KINDS)
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("THUMBNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return build_fake(input_bytes=INPUT_BYTES, payload=request.param, observe=True, sanitize=True)
+        return build_fake(input_bytes=INPUT_BYTES, **KINDS[request.param], observe=True, sanitize=True)
 
 
 class Rubbish:
@@ -62,7 +68,9 @@ class Rubbish:
             # Its CRC-32 fits the input block only by chance: sound runs are the parity between the rounds.
             Type.RUN: protocol.RUN.pack(rng.randrange(6), self._number()),
             Type.READ: protocol.READ.pack(rng.randrange(3), self._number(), self._number() & 0xFFFF),
-            Type.STREAM_BEGIN: protocol.STREAM_BEGIN.pack(self._number(), rng.choice((0, 1, 2, 3, 4, 600, 65535))),
+            Type.STREAM_BEGIN: protocol.STREAM_BEGIN.pack(
+                rng.choice((INPUT_BYTES, self._number())), rng.choice((0, 1, 4, 4, 200, 600, 65535)), rng.randrange(6)
+            ),
             Type.STREAM_PUSH: protocol.STREAM_PUSH.pack(rng.choice((0, self._number()))) + self._samples(),
             Type.STATS: b"",
         }[kind]

@@ -21,6 +21,7 @@ from support.links import (
     build_fake,
     fake_checksums,
     fake_outputs,
+    interleave,
     windows,
 )
 from thumbnet.host_tools.devices.host import open_host
@@ -61,7 +62,8 @@ def test_hello_tells_the_model_and_its_sizes(client):
     hello = client.hello()
     assert hello.model_hash == FAKE_HASH
     assert (hello.input_bytes, hello.output_bytes, hello.state_bytes, hello.layers) == (SIZE, SIZE // 5, SIZE, 3)
-    assert hello.modes == set(Mode)
+    assert hello.modes == set(Mode) - {Mode.PUSHES}
+    assert not hello.is_streamed
     assert hello.payload_bytes in (64, 1024)
     assert hello.ticks_hz == 10**9
 
@@ -113,11 +115,6 @@ def test_stream_of_short_windows_gives_several_results_for_a_chunk(client):
     # The windows have overwritten what an upload would have left out.
     (block,) = windows(1, SIZE, seed=5)
     assert client.infer(block) == fake_outputs(block)
-
-
-def interleave(block: bytes, channels: int) -> bytes:
-    length = len(block) // channels
-    return bytes(block[c * length + t] for t in range(length) for c in range(channels))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +175,10 @@ def test_another_model_is_refused(pipe):
         (Type.READ, protocol.READ.pack(Region.OUTPUT, SIZE // 5, 1), Refusal.RANGE),
         (Type.READ, protocol.READ.pack(Region.LAYERS, 0, 4), Refusal.MODE),
         (Type.READ, protocol.READ.pack(9, 0, 1), Refusal.MODE),
-        (Type.STREAM_BEGIN, protocol.STREAM_BEGIN.pack(SIZE, 7), Refusal.RANGE),
+        (Type.STREAM_BEGIN, protocol.STREAM_BEGIN.pack(SIZE, 7, Mode.INFER), Refusal.RANGE),
+        (Type.STREAM_BEGIN, protocol.STREAM_BEGIN.pack(SIZE, 1, Mode.STREAM), Refusal.MODE),
+        (Type.STREAM_BEGIN, protocol.STREAM_BEGIN.pack(SIZE, 1, Mode.PUSHES), Refusal.MODE),
+        (Type.STREAM_BEGIN, protocol.STREAM_BEGIN.pack(SIZE, 1, Mode.INFER)[:6], Refusal.LENGTH),
         (Type.STREAM_PUSH, protocol.STREAM_PUSH.pack(0) + b"x", Refusal.POSITION),
         (Type.STATS, b"x", Refusal.LENGTH),
     ],
@@ -206,7 +206,7 @@ def test_a_request_is_carried_out_once_however_often_it_comes(pipe, client):
     pipe.write(encode_frame(push) * 3)
     assert client.stats().duplicates == 2
     reply = Exchange(pipe, BRISK).ask(Type.STREAM_PUSH, protocol.STREAM_PUSH.pack(15))
-    assert protocol.STREAM_REPLY.unpack(reply) == (15, 0)
+    assert protocol.STREAM_REPLY.unpack(reply) == (15, 0, zlib.crc32(bytes(15)))
 
 
 def test_an_older_protocol_version_is_told(pipe):
@@ -291,8 +291,8 @@ def test_an_echo_is_not_an_answer():
 
 
 def test_another_protocol_version_is_told():
-    pipe = ScriptedPipe(lambda frame: encode_frame(Frame(Type.REFUSED, frame.sequence, b"\1\1", version=2)))
-    with pytest.raises(LinkError, match="board X speaks version 2 of the link protocol, these tools version 1"):
+    pipe = ScriptedPipe(lambda frame: encode_frame(Frame(Type.REFUSED, frame.sequence, b"\1\1", version=1)))
+    with pytest.raises(LinkError, match="board X speaks version 1 of the link protocol, these tools version 2"):
         DeviceClient(pipe, HASTY).hello()
 
 
@@ -319,9 +319,10 @@ def test_answers_against_the_protocol_end_in_a_sentence(answers, sentence):
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [
-        (b"1234", "with 4 bytes, not 8 or more"),
-        (struct.pack("<II", 9, 0), r"took 9 of 3 bytes"),
-        (bytes(8), "took 0 of 3"),
+        (b"1234", "with 4 bytes, not 12 or more"),
+        (struct.pack("<III", 9, 0, 0), r"took 9 of 3 bytes"),
+        (bytes(12), "took 0 of 3"),
+        (struct.pack("<III", 3, 0, 0), "has other samples than were sent"),
     ],
 )
 def test_stream_answers_against_the_protocol_end_in_a_sentence(reply, sentence):

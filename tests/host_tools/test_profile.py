@@ -6,10 +6,12 @@ that the layers add up. What is not: how fast the kernels are (the benchmarks).
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
 from support.command import thumbnet
+from thumbnet.codegen import compile_model
 from thumbnet.host_tools.boards import get_board
 from thumbnet.host_tools.errors import DeviceError
 from thumbnet.host_tools.profile import Meter, _layer_costs, _meter
@@ -38,6 +40,39 @@ def test_people_get_tables(model):
     out = thumbnet("profile", model, "--board", "host").out
     for word in ("layers", "one inference", "biggest symbols", "TFLM arena", "nanoseconds"):
         assert word in out
+
+
+def test_a_streamed_model_tells_its_pushes(model):
+    outcome = thumbnet("profile", model, "--board", "host", "--schedule", "stream", "--json")
+    assert outcome.code == 0, outcome.err
+    told = outcome.json
+    assert 0 < told["push_mean"] <= told["push_max"]
+    assert told["push_max_at"] >= 0
+    assert told["finish"] >= 0
+    assert "push, longest" in thumbnet("profile", model, "--board", "host", "--schedule", "stream").out
+    whole = thumbnet("profile", model, "--board", "host", "--schedule", "whole", "--json").json
+    assert [whole[key] for key in ("push_mean", "push_max", "push_max_at", "finish")] == [None] * 4
+
+
+@pytest.mark.qemu
+def test_the_pushes_of_an_emulated_board_add_up(model):
+    outcome = thumbnet("profile", model, "--board", "qemu_m3", "--schedule", "stream", "--json")
+    assert outcome.code == 0, outcome.err
+    told = outcome.json
+    slices = _slices(model)
+    assert told["push_mean"] <= told["push_max"] <= told["instructions"]
+    assert told["push_max_at"] < slices
+    total = told["push_mean"] * slices + told["finish"]
+    # A call for every slice, where the total has one for a frame of slices; the clock shows whole ticks.
+    assert told["instructions"] - 50 <= total <= told["instructions"] + 120 * slices
+    assert 0 < told["link_bytes"] < told["ram_bytes"]
+
+
+def _slices(model) -> int:
+    text = compile_model(model.read_bytes(), target="cortex-m3", schedule="stream").files["src/model.h"]
+    found = re.search(r"#define MODEL_SLICES (\d+)", text)
+    assert found is not None
+    return int(found[1])
 
 
 @pytest.mark.qemu

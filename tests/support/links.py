@@ -20,9 +20,12 @@ FAKE_HASH = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef"
 STEP = 5
 
 
-def build_fake(board: str = "host", *, input_bytes: int = 3000, payload: int = 1024, **options: object) -> Path:
-    """Device application around the fake model."""
+def build_fake(
+    board: str = "host", *, input_bytes: int = 3000, payload: int = 1024, channels: int = 0, **options: object
+) -> Path:
+    """Device application around the fake model; with `channels` a streamed one."""
     flags = ["-Werror", f"-DFAKE_INPUT_BYTES={input_bytes}", f"-DTN_LINK_PAYLOAD={payload}"]
+    flags += [f"-DFAKE_CHANNELS={channels}"] if channels else []
     return build_firmware(FAKE_MODEL, board, extra_flags=flags, **options).elf  # type: ignore[arg-type]
 
 
@@ -50,6 +53,11 @@ def windows(count: int, size: int, seed: int) -> list[bytes]:
         block[: size // 2] = rng.integers(-100, 100, size // 2)
         blocks.append(block.tobytes())
     return blocks
+
+
+def interleave(block: bytes, channels: int) -> bytes:
+    """A block of channels in the order in which its samples are streamed."""
+    return np.frombuffer(block, np.uint8).reshape(channels, -1).T.tobytes()
 
 
 class FaultyPipe:
@@ -109,6 +117,58 @@ class FaultyPipe:
         return bytes(out)
 
 
+class MadLine:
+    """Between client and device: loses, repeats and holds back whole frames, and puts noise between them.
+
+    Parameters
+    ----------
+    pipe
+        The sound pipe.
+    seed
+        Of the faults.
+    rate
+        Faults per frame.
+    """
+
+    def __init__(self, pipe: BytePipe, seed: int, rate: float) -> None:
+        self.name = pipe.name
+        self.faults = 0
+        self._pipe = pipe
+        self._rng = random.Random(seed)
+        self._rate = rate
+        self._late: list[tuple[int, bytes]] = []
+        self._frames = 0
+
+    def read(self, timeout: float) -> bytes:
+        data = self._pipe.read(timeout)
+        if data and self._rng.random() < self._rate / 2:
+            self.faults += 1
+            return b""
+        return data
+
+    def write(self, data: bytes) -> None:
+        self._frames += 1
+        rng = self._rng
+        if rng.random() < self._rate:
+            self.faults += 1
+            kind = rng.randrange(4)
+            if kind == 1:
+                data = data * rng.randrange(2, 4)
+            elif kind == 2:
+                self._late.append((self._frames + rng.randrange(1, 40), data))
+            elif kind == 3:
+                data = rng.randbytes(rng.randrange(1, 60)) + data
+            if kind in (0, 2):
+                data = b""
+        due = [frame for at, frame in self._late if at <= self._frames]
+        self._late = [(at, frame) for at, frame in self._late if at > self._frames]
+        rng.shuffle(due)
+        self._pipe.write(b"".join([*due[::2], data, *due[1::2]]))
+
+    def close(self) -> None:
+        self._pipe.close()
+
+
 class ScriptedPipe:
     """A device in Python: `answer` maps each sound frame to the bytes that come back."""
 
@@ -135,4 +195,4 @@ class ScriptedPipe:
         pass
 
 
-__all__ = ["FAKE_HASH", "FAKE_MODEL", "LINK", "FaultyPipe", "ScriptedPipe", "build_fake", "encode_frame"]
+__all__ = ["FAKE_HASH", "FAKE_MODEL", "LINK", "FaultyPipe", "MadLine", "ScriptedPipe", "build_fake", "encode_frame"]

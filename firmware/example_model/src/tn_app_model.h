@@ -10,6 +10,10 @@
 #define TN_MODEL_STATE_BYTES MODEL_STATE_BYTES
 #define TN_MODEL_INPUT_BYTES 12000
 #define TN_MODEL_OUTPUT_BYTES 8
+/* The application pushes slices as they arrive, each with all channels back to back. */
+#define TN_MODEL_SLICES MODEL_SLICES
+#define TN_MODEL_SLICE_BYTES MODEL_SLICE_BYTES
+#define TN_MODEL_SLICE_CHANNELS 4
 
 typedef model_state tn_model_state;
 
@@ -28,6 +32,20 @@ static inline int tn_model_run(tn_model_state *s, const int8_t *in, int8_t *out)
         .output0 = (int8_t *)(void *)(out + 0),
     };
     return model_run(s, &inputs, &outputs);
+}
+
+static inline void tn_model_push(tn_model_state *s, const int8_t *samples, size_t slices)
+{
+    model_push_block(s, samples, slices, TN_MODEL_SLICE_BYTES, 1);
+}
+
+/* out: aligned to 4 bytes. */
+static inline int tn_model_finish(tn_model_state *s, int8_t *out)
+{
+    model_outputs outputs = {
+        .output0 = (int8_t *)(void *)(out + 0),
+    };
+    return model_finish(s, &outputs);
 }
 
 #endif

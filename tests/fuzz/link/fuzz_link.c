@@ -17,6 +17,13 @@
 #define OUTPUT_BYTES 300u
 #define LAYERS 3u
 #define WIRE_MAX 70000u
+#ifdef STREAMED
+#define CHANNELS STREAMED /* bytes of a slice */
+#define SLICES (INPUT_BYTES / CHANNELS)
+#else
+#define CHANNELS 4u
+#define SLICES 0u
+#endif
 
 static uint64_t seed;
 static uint64_t fed;
@@ -24,7 +31,9 @@ static uint8_t *wire; /* to the device */
 static size_t wire_count, wire_taken;
 static uint8_t *answer; /* from the device */
 static size_t answer_count;
-static uint8_t *input, *output;
+static uint8_t *input, *output; /* a streamed model keeps the slices that it got at `input` */
+static uint8_t *shared_slice;
+static uint32_t arrived, stream_mode;
 static uint32_t records[LAYERS];
 static uint64_t runs;
 static tn_device device;
@@ -85,6 +94,34 @@ static void run(void *context, uint8_t mode, tn_device_run *result)
     }
 }
 
+/* ---- the same model, streamed ---- */
+
+static void begin(void *context, uint8_t mode)
+{
+    (void)context;
+    arrived = 0;
+    stream_mode = mode;
+}
+
+static void push(void *context, const uint8_t *samples, uint32_t slices)
+{
+    (void)context;
+    if (slices == 0u || arrived + slices > INPUT_BYTES / CHANNELS) {
+        fail("a push of no slices, or of more than a window has");
+    }
+    memcpy(input + arrived * CHANNELS, samples, slices * CHANNELS);
+    arrived += slices;
+}
+
+static void finish(void *context, tn_device_run *result)
+{
+    if (arrived != INPUT_BYTES / CHANNELS) {
+        fail("a window was finished without all of its slices");
+    }
+    run(context, (uint8_t)stream_mode, result);
+    arrived = 0;
+}
+
 static void put_noise(uint32_t count, int zeros)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -141,7 +178,10 @@ static void put_message(void)
         *at++ = (uint8_t)draw(3);
         at = tn_put16(tn_put32(at, odd_number()), (uint16_t)odd_number());
     } else if (type == TN_STREAM_BEGIN) {
-        at = tn_put16(tn_put32(at, odd_number()), (uint16_t)(draw(2) == 0u ? draw(6) : odd_number()));
+        const int fits = draw(2) == 0u;
+        at = tn_put32(at, fits ? INPUT_BYTES : odd_number());
+        at = tn_put16(at, (uint16_t)(fits ? CHANNELS : draw(2) == 0u ? draw(6) : odd_number()));
+        *at++ = (uint8_t)(draw(2) == 0u ? TN_MODE_INFER : draw(6));
     } else if (type == TN_STREAM_PUSH) {
         at = tn_put32(at, draw(4) == 0u ? odd_number() : device.stream_position);
     }
@@ -276,14 +316,36 @@ static void check_hello(void)
     }
 }
 
-static void check_inference(void)
+#ifdef STREAMED
+
+/* Frames of any size; returns the bytes of the last answer, whose result lies at `head`. */
+static size_t send_window(const uint8_t *block, uint8_t *frame, const uint8_t **head)
 {
-    uint8_t frame[TN_LINK_FRAME_BYTES];
-    uint8_t block[INPUT_BYTES];
     uint8_t payload[TN_LINK_PAYLOAD];
-    for (size_t i = 0; i < sizeof block; i++) {
-        block[i] = (uint8_t)draw(256);
+    size_t count = 0;
+    *tn_put16(tn_put32(payload, INPUT_BYTES), CHANNELS) = TN_MODE_INFER;
+    (void)ask(TN_STREAM_BEGIN, payload, TN_STREAM_BEGIN_BYTES, frame);
+    for (uint32_t at = 0; at < INPUT_BYTES;) {
+        uint32_t piece = 1u + draw(TN_LINK_PAYLOAD - TN_STREAM_PUSH_BYTES);
+        piece = piece < INPUT_BYTES - at ? piece : INPUT_BYTES - at;
+        memcpy(tn_put32(payload, at), block + at, piece);
+        count = ask(TN_STREAM_PUSH, payload, TN_STREAM_PUSH_BYTES + piece, frame);
+        at += piece;
+        const uint8_t *answered = frame + TN_HEADER_BYTES;
+        if (tn_get32(answered) != at || tn_get32(answered + 4) != (at == INPUT_BYTES) ||
+            tn_get32(answered + 8) != tn_crc32(0, block, at)) {
+            fail("a push is answered wrongly");
+        }
     }
+    *head = frame + TN_HEADER_BYTES + TN_STREAM_REPLY_BYTES;
+    return count - TN_STREAM_REPLY_BYTES;
+}
+
+#else
+
+static size_t send_window(const uint8_t *block, uint8_t *frame, const uint8_t **head)
+{
+    uint8_t payload[TN_LINK_PAYLOAD];
     for (uint32_t at = 0; at < INPUT_BYTES;) {
         uint32_t count = TN_LINK_PAYLOAD - TN_WRITE_BYTES;
         count = count < INPUT_BYTES - at ? count : INPUT_BYTES - at;
@@ -293,8 +355,22 @@ static void check_inference(void)
     }
     payload[0] = TN_MODE_INFER;
     (void)tn_put32(payload + 1, tn_crc32(0, block, INPUT_BYTES));
-    const size_t count = ask(TN_RUN, payload, TN_RUN_BYTES, frame);
-    const uint8_t *head = frame + TN_HEADER_BYTES + TN_RESULT_BYTES;
+    *head = frame + TN_HEADER_BYTES;
+    return ask(TN_RUN, payload, TN_RUN_BYTES, frame);
+}
+
+#endif
+
+static void check_inference(void)
+{
+    uint8_t frame[TN_LINK_FRAME_BYTES];
+    uint8_t block[INPUT_BYTES];
+    const uint8_t *head;
+    for (size_t i = 0; i < sizeof block; i++) {
+        block[i] = (uint8_t)draw(256);
+    }
+    const size_t count = send_window(block, frame, &head);
+    head += TN_RESULT_BYTES;
     for (size_t i = 0; i < count - TN_RESULT_BYTES; i++) {
         if (head[i] != (uint8_t)(block[i * (INPUT_BYTES / OUTPUT_BYTES)] ^ 0xA5u)) {
             fail("an inference gave a wrong output");
@@ -325,17 +401,19 @@ int main(int argc, char **argv)
     answer = exactly(WIRE_MAX);
     input = exactly(INPUT_BYTES);
     output = exactly(OUTPUT_BYTES);
+    shared_slice = exactly(CHANNELS);
 
     const tn_device_model model = {
         .hash = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
-        .input = input,
+        .input = SLICES > 0u ? NULL : input,
+        .run = run,
+        .stream = {SLICES, CHANNELS, CHANNELS, shared_slice, begin, push, finish},
         .input_bytes = INPUT_BYTES,
         .output = output,
         .output_bytes = OUTPUT_BYTES,
         .layers = LAYERS,
         .modes = 1u << TN_MODE_INFER | 1u << TN_MODE_PARITY | 1u << TN_MODE_STREAM,
         .ticks_hz = 1,
-        .run = run,
     };
     const tn_link_port port = {.read = port_read, .write = port_write, .ticks = port_ticks};
     tn_device_init(&device, &model, &port);
@@ -360,5 +438,6 @@ int main(int argc, char **argv)
     free(answer);
     free(input);
     free(output);
+    free(shared_slice);
     return 0;
 }

@@ -17,11 +17,18 @@ FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-g", "-O1")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 
-@pytest.fixture(scope="module", params=[1024, 64], ids="payload-{}".format)
+KINDS = {
+    **{f"payload-{payload}": (f"-DTN_LINK_PAYLOAD={payload}",) for payload in (1024, 64)},
+    # A slice fits many times, once, or not at all into a frame.
+    **{f"stream-{size}": ("-DTN_LINK_PAYLOAD=64", f"-DSTREAMED={size}u") for size in (4, 60, 300)},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def fuzzer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("fuzz") / "fuzz_link"
     sources = [str(path) for path in (HERE / "fuzz_link.c", *sorted(LINK.glob("*.c")))]
-    options = [*FLAGS, *SANITIZERS, f"-DTN_LINK_PAYLOAD={request.param}", f"-I{LINK}"]
+    options = [*FLAGS, *SANITIZERS, *KINDS[request.param], f"-I{LINK}"]
     subprocess.run(["cc", *options, *sources, "-o", str(made)], check=True)
     return made
 
