@@ -186,7 +186,7 @@ def _row(case: Case, folder: Path, seed: int) -> Row:
         raise
     except (OptionError, BuildError) as error:
         return Row(case.model, case.board, case.schedule, macs, known_as, nothing, [], reference, str(error))
-    figures = {key: told.get(key) for key in FIGURES}
+    figures = {key: None if told[key] is None else round(told[key]) for key in FIGURES}
     return Row(case.model, case.board, case.schedule, macs, known_as, figures, told["layers"], reference)
 
 
