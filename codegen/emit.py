@@ -427,7 +427,7 @@ def emit_files(
 
 def _inline_scratch(schedule: Schedule, target: Target) -> list[tuple[str, int]]:
     """Inline kernels with the bytes of their local arrays, each rounded up to its alignment."""
-    sizes = {"int8_t": 1, "int16_t": 2, "const int8_t *": target.pointer_bytes}
+    sizes = {"int8_t": 1, "int16_t": 2, "uint32_t": 4, "const int8_t *": target.pointer_bytes}
     return [
         (low.inline, sum(-(-item.length * sizes[item.ctype] // 8) * 8 for item in low.scratch))
         for low in (step.lowered for step in schedule.steps)

@@ -78,6 +78,8 @@ class Lowered:
     inline : str
         Stem of the header whose inline functions are the kernel; the call then becomes a function of its own, with
         `scratch` on its stack.
+    multipliers : tuple of Multiplier
+        TFLite's rescaling of every output channel, where the kernels' constants are proven ones.
     alias : bool
         True when the output is the input under another shape: no code at all.
     """
@@ -89,6 +91,7 @@ class Lowered:
     window_rows: int = 0
     inline: str = ""
     scratch: tuple[Scratch, ...] = ()
+    multipliers: tuple[Multiplier, ...] = ()
     alias: bool = False
 
 

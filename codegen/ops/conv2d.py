@@ -171,6 +171,7 @@ def lower_conv(
             channel_array(graph, node, axes, multipliers),
         ),
         window_rows=int(str(rows["kernel"])),
+        multipliers=tuple(multipliers),
     )
 
 

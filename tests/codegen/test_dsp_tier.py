@@ -4,21 +4,65 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from thumbnet.codegen.quantized_math import add_multipliers, multiply_by_quantized_multiplier, requantize
-from thumbnet.codegen.tiers.dsp.conv2d import pair_filters
+from thumbnet.codegen.quantized_math import Multiplier, add_multipliers, multiply_by_quantized_multiplier, requantize
 from thumbnet.codegen.tiers.dsp.depthwise import lanes_by_four
 from thumbnet.codegen.tiers.dsp.one_line_add import find_constants
+from thumbnet.codegen.tiers.dsp.records import channel_records, shares_lanes
+from thumbnet.codegen.tiers.dsp.rounding import choose_rounding
+
+_OUTPUT = {"zero_point": -5, "min": -128, "max": 127}
 
 
-def test_filters_lie_in_pairs() -> None:
-    filters = np.arange(1, 9, dtype=np.int8).reshape(2, 4)
-    assert pair_filters(filters, 4, False).view(np.int8).tolist() == [1, 5, 2, 6, 3, 7, 4, 8]
-    assert pair_filters(filters, 4, True).view(np.int8).tolist() == [1, 5, 3, 7, 2, 6, 4, 8]
+def _records(filters: list[list[int]], depth: int, shared: bool) -> list[int]:
+    values = np.array(filters, np.int64)
+    bias = np.arange(len(values), dtype=np.int64) + 10
+    rounding = choose_rounding([Multiplier(1 << 30, -3)] * len(values), _OUTPUT)
+    found: list[int] = channel_records(values, bias, rounding, depth, shared).view(np.int32).tolist()
+    return found
 
 
-def test_an_odd_filter_gets_a_partner_of_zeros() -> None:
-    words = pair_filters(np.array([[1, 2, 3]], np.int8), 4, False)
-    assert words.view(np.int8).tolist() == [1, 0, 2, 0, 3, 0, 0, 0]
+def test_records_hold_two_channels_as_lanes() -> None:
+    words = _records([[1, 2, 3, 4], [5, -6, 7, -8]], 4, shared=True)
+    lanes = np.array(words[2:4], np.int32).view(np.int16).tolist()
+    assert words[:2] == [10, 256 * 11 + 10]
+    assert lanes == [256 * 5 + 1, 256 * 7 + 3, 256 * -6 + 2, 256 * -8 + 4]
+    assert words[4:] == [1 << 30, (-5 << 3) + 4] * 2
+
+
+def test_records_hold_two_channels_as_bytes() -> None:
+    words = _records([[1, 2, 3, 4], [5, -6, 7, -8]], 4, shared=False)
+    assert words[:2] == [10, 11]
+    assert np.array(words[2:4], np.int32).view(np.int8).tolist() == [1, 5, 3, 7, 2, -6, 4, -8]
+
+
+def test_the_last_of_an_odd_number_of_channels_is_its_own_partner() -> None:
+    words = _records([[1, 2, 3]], 4, shared=True)
+    assert np.array(words[2:4], np.int32).view(np.int16).tolist() == [257, 257 * 3, 257 * 2, 0]
+
+
+def test_what_lanes_cannot_hold_is_not_shared() -> None:
+    bias = np.zeros(2, np.int64)
+    assert shares_lanes(np.array([[-128, 127], [-127, -128]]), bias)
+    assert not shares_lanes(np.array([[-1], [-128]]), bias)
+    assert not shares_lanes(np.array([[1], [1]]), np.array([0, 1 << 23]))
+
+
+@pytest.mark.parametrize("zero_point,low", [(-128, -128), (3, -128), (10, 10)])
+@pytest.mark.parametrize("multiplier", [Multiplier((1 << 30) + 12345, -1), Multiplier((1 << 31) - 1, -7)])
+def test_rounding_is_that_of_two_roundings(zero_point: int, low: int, multiplier: Multiplier) -> None:
+    rounding = choose_rounding([multiplier], {"zero_point": zero_point, "min": low, "max": 127})
+    ((factor, addend),) = rounding.constants.tolist()
+    accumulators = np.arange(-(1 << 16), 1 << 16, dtype=np.int64)
+    value = ((2 * accumulators * factor + (1 << 31)) >> 32) + addend
+    value -= (accumulators < 0) * rounding.fields["signs"]
+    codes = np.clip(value >> rounding.fields["shift"], low, 127)
+    assert (codes == requantize(accumulators, *multiplier, zero_point, low, 127)).all()
+
+
+def test_shifts_to_the_left_take_the_plain_sequence() -> None:
+    rounding = choose_rounding([Multiplier(1 << 30, 2), Multiplier(1 << 30, -2)], _OUTPUT)
+    assert rounding.fields["shift"] == 255
+    assert rounding.constants[:, 1].tolist() == [2, -2]
 
 
 def test_depthwise_lanes() -> None:

@@ -6,29 +6,37 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
-from .channels import channel_constants
+from .records import channel_records, largest_sums, shares_lanes
+from .rounding import ACCUMULATOR_LIMIT, choose_rounding
 
 _POOLS = {"": "TN_POOL_NONE", "rows": "TN_POOL_ROWS", "cols": "TN_POOL_COLS"}
+#: Steps of four lanes that the inner loop takes at once, at most.
+_MOST_UNROLLED = 8
 
 
-def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
-    """The layer with filters two by two, over gathered columns."""
-    weights = next(array.values for array in lowered.arrays if array.name == "weights")
-    rows, cols = params["rows"], params["cols"]
+def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
+    """The layer with filters two by two, over gathered columns; None where accumulators are too large to double."""
+    arrays = {array.name: array.values for array in lowered.arrays}
     channels, outputs = params["in_channels"], params["out_channels"]
+    filters = arrays["weights"].reshape(outputs, -1).astype(np.int64)
+    bias = arrays["channels"][:, 0]
+    if largest_sums(filters, bias).max() >= ACCUMULATOR_LIMIT:
+        return None
+    rows, cols = params["rows"], params["cols"]
     pool = params.get("pool", {"axis": "", "taps": rows["kernel"], "tap_distance": 1})
-    used = pool["taps"] * cols["kernel"] * channels
-    depth = 4 if used <= 4 else -(-used // 8) * 8
-    interleaved = channels % 4 == 0
+    by_rows = call.function.endswith("_row")
     conv_cols, out_cols = cols["out"], cols["out"]
     if pool["axis"] == "cols":
         out_cols = pool["out"]
         conv_cols = min(conv_cols, 2 * out_cols)
-    constants, form = channel_constants(lowered, params["output"], "channels")
+    one_row = by_rows or rows["out"] == 1
+    lone = pool["axis"] == "" and one_row and conv_cols % 2 == 1
+    depth, unroll = _inner_loop(filters.shape[1], lone)
+    shared = shares_lanes(filters, bias)
+    rounding = choose_rounding(lowered.multipliers, params["output"])
     fields: dict[str, Init] = {
         "rows": rows,
         "cols": {**cols, "out": conv_cols},
@@ -40,34 +48,35 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
         "in_channels": channels,
         "out_channels": outputs,
         "depth": depth,
+        "unroll": unroll,
         "pool": _POOLS[pool["axis"]],
-        "interleaved": int(interleaved),
+        "lone": int(lone),
+        "bytes": int(not shared),
         "in_zero_point": params["in_zero_point"],
-        "output": params["output"],
-        "weights": "{weights}",
-        **form,
+        "rounding": rounding.fields,
+        "records": "{records}",
     }
-    filters = weights.reshape(outputs, used).astype(np.int8)
     return inlined(
         lowered,
         call,
         "tn_conv2d_s8_dsp",
         fields,
-        (Array("weights", "uint32_t", pair_filters(filters, depth, interleaved)), constants),
-        ("{rows}", "{y}") if call.function.endswith("_row") else ("{rows}", "{in0}"),
-        (Scratch("int16_t", "scratch", 2 * depth),),
+        (Array("records", "uint32_t", channel_records(filters, bias, rounding, depth, shared)),),
+        ("{rows}", "{y}") if by_rows else ("{rows}", "{in0}"),
+        (Scratch("uint32_t", "columns", depth), Scratch("int8_t", "codes", 1 if channels % 4 == 0 else depth)),
     )
 
 
-def pair_filters(filters: npt.NDArray[np.int8], depth: int, interleaved: bool) -> npt.NDArray[np.uint32]:
-    """Filters (outputs, used) two by two: for every two codes a word of bytes a, b, a, b.
+def _inner_loop(used: int, lone: bool) -> tuple[int, int]:
+    """Lanes under a filter of `used` codes, and how many steps of four the inner loop takes at once.
 
-    `interleaved` follows the order in which SXTB16 widens the codes of a word: 0, 2, 1, 3.
+    A few lanes of padding are worth it where they make the steps divisible. Pixels alone take two steps at a time.
     """
-    outputs, used = filters.shape
-    padded = np.zeros((outputs + outputs % 2, depth), np.int8)
-    padded[:outputs, :used] = filters
-    if interleaved:
-        padded = padded.reshape(-1, depth // 4, 4)[:, :, (0, 2, 1, 3)].reshape(-1, depth)
-    pairs = padded.reshape(-1, 2, depth)
-    return np.ascontiguousarray(pairs.transpose(0, 2, 1)).reshape(-1).view("<u4").astype(np.uint32)
+    steps = -(-used // 4)
+    if lone:
+        steps += steps % 2
+    allowed = [n for n in range(1, _MOST_UNROLLED + 1) if not lone or n % 2 == 0]
+    # Twelve instructions a step, two and a half for the loop.
+    choices = [(total * 12 + total / n * 2.5, total, n) for total in (steps, steps + 1 + lone) for n in allowed]
+    _, total, unroll = min(choice for choice in choices if choice[1] % choice[2] == 0)
+    return 4 * total, unroll

@@ -13,16 +13,25 @@
 #else
 #define TN_HAS_DSP 0
 #endif
+/* Blocks that name registers need those that only optimized code leaves free. */
+#if TN_HAS_DSP && defined(__OPTIMIZE__)
+#define TN_HAS_DSP_BLOCKS 1
+#else
+#define TN_HAS_DSP_BLOCKS 0
+#endif
 
 /* Kernels of this tier are functions of their headers: the generated code makes one copy per layer, in which the
- * layer's constants fold loops and checks away. */
-#if defined(__GNUC__)
+ * layer's constants fold loops and checks away. Where the instructions are emulated, speed is no aim. */
+#if TN_HAS_DSP
 #define TN_INLINE static inline __attribute__((always_inline))
+#else
+#define TN_INLINE static inline
+#endif
+#if defined(__GNUC__)
 #define TN_OUTLINE static __attribute__((noinline))
 #define TN_ALIGNED4(pointer) __builtin_assume_aligned((pointer), 4)
 #define TN_SCRATCH __attribute__((aligned(8)))
 #else
-#define TN_INLINE static inline
 #define TN_OUTLINE static
 #define TN_ALIGNED4(pointer) (pointer)
 #define TN_SCRATCH
@@ -53,7 +62,7 @@ typedef struct {
 TN_INLINE uint32_t tn_load4(const int8_t *x)
 {
     uint32_t word;
-    memcpy(&word, x, sizeof word);
+    (void)memcpy(&word, x, sizeof word);
     return word;
 }
 
@@ -105,6 +114,16 @@ TN_INLINE int32_t tn_mac2(int32_t acc, uint32_t a, uint32_t b)
 #endif
 }
 
+/* The same, bits beyond 32 lost. */
+TN_INLINE int32_t tn_mac2_wrap(int32_t acc, uint32_t a, uint32_t b)
+{
+#if TN_HAS_DSP
+    return __smlad((int16x2_t)a, (int16x2_t)b, acc);
+#else
+    return (int32_t)((uint32_t)acc + (uint32_t)(tn_low_lane(a) * tn_low_lane(b) + tn_high_lane(a) * tn_high_lane(b)));
+#endif
+}
+
 /* acc + a.low * b.low. */
 TN_INLINE int32_t tn_mac_low(int32_t acc, uint32_t a, uint32_t b)
 {
@@ -142,10 +161,9 @@ TN_INLINE int32_t tn_larger(int32_t a, int32_t b)
     return a > b ? a : b;
 }
 
-/* Saturate to the fused activation; most layers use all codes, and their copy of the kernel has one instruction. */
-TN_INLINE int8_t tn_dsp_clamp(int32_t value, const tn_output_s8 *out)
+/* A code within the fused activation; most layers use all codes, and their copy of the kernel has no instruction. */
+TN_INLINE int8_t tn_dsp_limit(int32_t code, const tn_output_s8 *out)
 {
-    int32_t code = tn_saturate(value);
     if (out->min > INT8_MIN) {
         code = tn_larger(code, out->min);
     }
@@ -153,6 +171,61 @@ TN_INLINE int8_t tn_dsp_clamp(int32_t value, const tn_output_s8 *out)
         code = code < out->max ? code : out->max;
     }
     return (int8_t)code;
+}
+
+/* Saturate to the fused activation. */
+TN_INLINE int8_t tn_dsp_clamp(int32_t value, const tn_output_s8 *out)
+{
+    return tn_dsp_limit(tn_saturate(value), out);
+}
+
+/* c + round(a * b / 2^32), half up. */
+TN_INLINE int32_t tn_high_mac(int32_t c, int32_t a, int32_t b)
+{
+#if TN_HAS_DSP
+    int32_t sum;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(c));
+    return sum;
+#else
+    return c + (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
+#endif
+}
+
+/* The nearest code of value / 2^bits, rounded down; one instruction where `bits` is a constant. */
+TN_INLINE int32_t tn_saturate_shifted(int32_t value, int bits)
+{
+#if TN_HAS_DSP
+    if (__builtin_constant_p(bits)) {
+        int32_t code;
+        __asm__("ssat %0, #8, %1, asr %2" : "=r"(code) : "r"(value), "i"(bits));
+        return code;
+    }
+#endif
+    return tn_saturate(value >> bits);
+}
+
+/* How the accumulators of a layer become codes. One whose shift is to the right by 1 to 22 bits and whose accumulators
+ * stay below 2^30 takes three to five instructions without any proof: the high multiply of TFLite is SMMLAR of twice
+ * the accumulator, and the rounding of the shift is an addend, one less below zero. */
+typedef struct {
+    uint8_t shift; /* to the right, of every channel; TN_DSP_EACH; TN_DSP_TWICE */
+    uint8_t signs; /* a negative accumulator can give a code of its own: round half away from zero */
+    tn_output_s8 output;
+} tn_dsp_rounding;
+#define TN_DSP_EACH 0    /* each channel has its shift */
+#define TN_DSP_TWICE 255 /* the plain sequence: `addend` of a channel is the shift of tn_requantize */
+
+/* The code of an accumulator that is given doubled, with the constants of its channel. */
+TN_INLINE int8_t tn_dsp_round(const tn_dsp_rounding *p, int32_t doubled, int32_t multiplier, int32_t addend, int shift)
+{
+    if (p->shift == TN_DSP_TWICE) {
+        return tn_store_s8(tn_requantize(doubled / 2, multiplier, addend), &p->output);
+    }
+    int32_t value = tn_high_mac(addend, doubled, multiplier);
+    if (p->signs != 0) {
+        value += doubled >> 31;
+    }
+    return tn_dsp_limit(tn_saturate_shifted(value, p->shift == TN_DSP_EACH ? shift : p->shift), &p->output);
 }
 
 /* The code of a finished accumulator. */

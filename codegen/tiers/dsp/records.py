@@ -1,0 +1,50 @@
+"""Weights and constants of output channels two by two, as `tn_conv2d_s8_dsp` reads them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .rounding import Ints, Rounding
+
+#: Sums of a channel that shares a word with another are read from 24 bits.
+_SHARED_LIMIT = 1 << 23
+_INT16_MIN = -(1 << 15)
+
+
+def largest_sums(filters: Ints, bias: Ints) -> Ints:
+    """Bound of every channel's accumulator, for filters (channels, codes)."""
+    bound: Ints = np.abs(bias) + 128 * np.abs(filters).sum(axis=1)
+    return bound
+
+
+def two_by_two(values: Ints) -> Ints:
+    """Rows (channels, ...) as (pairs, 2, ...); the last one is its own partner when they are odd in number."""
+    even = np.concatenate([values, values[-1:]]) if len(values) % 2 else values
+    return even.reshape(-1, 2, *values.shape[1:])
+
+
+def shares_lanes(filters: Ints, bias: Ints) -> bool:
+    """Whether every pair a, b fits lanes 256 * b + a, and the sums of b come back out of them."""
+    pairs = two_by_two(filters)
+    fits = (256 * pairs[:, 1] + pairs[:, 0]).min() >= _INT16_MIN
+    return bool(fits and two_by_two(largest_sums(filters, bias))[:, 1].max() < _SHARED_LIMIT)
+
+
+def channel_records(filters: Ints, bias: Ints, rounding: Rounding, depth: int, shared: bool) -> npt.NDArray[np.uint32]:
+    """Records of filters (channels, codes), padded to `depth` codes; `shared` as :func:`shares_lanes` allows."""
+    padded = np.zeros((len(filters), depth), np.int64)
+    padded[:, : filters.shape[1]] = filters
+    ordered = padded.reshape(len(filters), -1, 4)[:, :, (0, 2, 1, 3)].reshape(len(filters), depth)
+    pairs, biases = two_by_two(ordered), two_by_two(bias)
+    if shared:
+        lanes = 256 * pairs[:, 1] + pairs[:, 0]
+        biases = np.stack([biases[:, 0], 256 * biases[:, 1] + biases[:, 0]], axis=1)
+    else:
+        lanes = 256 * pairs[:, 1] + (pairs[:, 0] & 255)
+    words = (lanes[:, 0::2] & 0xFFFF) | (lanes[:, 1::2] & 0xFFFF) << 16
+    constants = two_by_two(rounding.constants).reshape(len(pairs), 4)
+    parts = [biases, words, constants]
+    if rounding.shifts is not None:
+        parts.append(two_by_two(rounding.shifts))
+    return (np.concatenate(parts, axis=1) & 0xFFFFFFFF).astype(np.uint32).reshape(-1)
