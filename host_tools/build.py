@@ -35,7 +35,7 @@ _COMPILER_REMEDY = (
     "install it with `apt install gcc-arm-none-eabi libnewlib-arm-none-eabi` (Debian, Ubuntu) or "
     "`brew install --cask gcc-arm-embedded` (macOS), or set THUMBNET_TOOLS=auto to let PlatformIO fetch it."
 )
-_ERROR_LINE = re.compile(r"(: (fatal )?error: |undefined reference|multiple definition|overflowed by|^Error: )")
+_ERROR_LINE = re.compile(r"(: (fatal )?[eE]rror: |undefined reference|multiple definition|overflowed by|^Error: )")
 _OVERFLOW = re.compile(r"region `(FLASH|RAM)' overflowed by (\d+) bytes")
 _SHOWN_ERRORS = 3
 

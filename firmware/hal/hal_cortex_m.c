@@ -1,4 +1,4 @@
-/* Cortex-M: reset and vectors, receive ring, tick counter, stack gauge, faults. Any ARMv6-M to ARMv8.1-M. */
+/* Cortex-M: reset and vectors, receive ring, ticks, sleep, stack gauge, faults. Any ARMv6-M to ARMv8.1-M. */
 #include <string.h>
 
 #include "hal_cortex_m.h"
@@ -14,16 +14,9 @@ extern uint8_t _data_start[], _data_end[], _data_load[], _bss_start[], _bss_end[
 /* Through integers: to the compiler, two symbols are two objects, whose pointers must not be subtracted. */
 #define BYTES_BETWEEN(start, end) ((size_t)((uintptr_t)(end) - (uintptr_t)(start)))
 
-#define SYST_CSR HAL_REGISTER(0xE000E010u)
-#define SYST_RVR HAL_REGISTER(0xE000E014u)
-#define SYST_CVR HAL_REGISTER(0xE000E018u)
 #define NVIC_ISER(irq) HAL_REGISTER(0xE000E100u + 4u * ((irq) / 32u))
-#define SCB_ICSR HAL_REGISTER(0xE000ED04u)
 #define SCB_VTOR HAL_REGISTER(0xE000ED08u)
 
-#define SYST_CSR_RUN 7u /* processor clock, interrupt at zero, enabled */
-#define SCB_ICSR_PENDSTSET (1u << 26)
-#define SYST_RELOAD 0xFFFFFFu
 #define STACK_PATTERN 0xA5A5A5A5u
 
 int main(void);
@@ -31,7 +24,9 @@ __attribute__((noreturn)) void hal_start(void);
 void hal_reset(void);
 void hal_fault_isr(void);
 __attribute__((noreturn)) void hal_fault_entry(uint32_t exception);
-void hal_tick_isr(void);
+
+/* NULL on boards that count with another timer. */
+__attribute__((weak)) void hal_systick_isr(void);
 
 typedef union {
     uint32_t *stack;
@@ -44,7 +39,7 @@ __attribute__((section(".vectors"), used)) static const hal_vector hal_vectors[1
     [3] = {.handler = hal_fault_isr},    [4] = {.handler = hal_fault_isr}, [5] = {.handler = hal_fault_isr},
     [6] = {.handler = hal_fault_isr},    [7] = {.handler = hal_fault_isr}, [11] = {.handler = hal_fault_isr},
     [12] = {.handler = hal_fault_isr},   [14] = {.handler = hal_fault_isr},
-    [15] = {.handler = hal_tick_isr},    [16u + HAL_UART_RX_IRQ] = {.handler = hal_uart_rx_isr},
+    [15] = {.handler = hal_systick_isr},    [16u + HAL_UART_RX_IRQ] = {.handler = hal_uart_rx_isr},
 };
 
 /* Assembly, because the compiler may use FP or MVE registers in any C function: those are off at reset. */
@@ -101,7 +96,7 @@ __attribute__((weak)) void hal_fault(uint32_t exception)
 
 void hal_fault_entry(uint32_t exception)
 {
-    SYST_CSR = 0u;
+    hal_counter_stop();
     hal_fault(exception);
     for (;;)
         __asm volatile("wfi");
@@ -156,46 +151,17 @@ void hal_write(const uint8_t *bytes, size_t size)
         hal_uart_send(bytes[i]);
 }
 
-/* ---- ticks: SysTick has 24 bits, its interrupt counts the wraps ---- */
+/* ---- ticks ---- */
 
 static struct {
-    volatile uint32_t wraps;
-    uint64_t past; /* ticks before the last start of the counter */
+    uint64_t past; /* before the last start of the counter */
     uint32_t hz;
 } ticks;
-
-void hal_tick_isr(void)
-{
-    ticks.wraps++;
-}
-
-static void ticks_start(void)
-{
-    ticks.wraps = 0u;
-    SYST_RVR = SYST_RELOAD;
-    SYST_CVR = 0u;
-    SYST_CSR = SYST_CSR_RUN;
-}
-
-/* Ticks since ticks_start(). Interrupts are off. The counter may pass zero between the reading of `wraps`
- * and the interrupt: then the interrupt is pending, and a second reading belongs to the new round. A
- * second reading of zero is the last tick of the old round still. */
-static uint64_t ticks_since_start(void)
-{
-    uint32_t wraps = ticks.wraps;
-    uint32_t left = SYST_CVR;
-    if ((SCB_ICSR & SCB_ICSR_PENDSTSET) != 0u) {
-        left = SYST_CVR;
-        if (left != 0u)
-            wraps++;
-    }
-    return ((uint64_t)wraps << 24) + (SYST_RELOAD - left);
-}
 
 uint64_t hal_ticks(void)
 {
     __asm volatile("cpsid i" ::: "memory");
-    const uint64_t now = ticks.past + ticks_since_start();
+    const uint64_t now = ticks.past + hal_counter_read();
     __asm volatile("cpsie i" ::: "memory");
     return now;
 }
@@ -214,12 +180,12 @@ void hal_wait(void)
 {
     __asm volatile("cpsid i" ::: "memory");
     if (hal_rx_ring.head == hal_rx_ring.tail) {
-        ticks.past += ticks_since_start();
-        SYST_CSR = 0u;
+        ticks.past += hal_counter_read();
+        hal_counter_stop();
         do {
             __asm volatile("dsb \n wfi \n cpsie i \n isb \n cpsid i" ::: "memory");
         } while (hal_rx_ring.head == hal_rx_ring.tail);
-        ticks_start();
+        hal_counter_start();
     }
     __asm volatile("cpsie i" ::: "memory");
 }
@@ -229,7 +195,7 @@ void hal_init(void)
     ticks.hz = hal_clock_start();
     hal_uart_start(ticks.hz);
     NVIC_ISER(HAL_UART_RX_IRQ) = 1u << (HAL_UART_RX_IRQ % 32u);
-    ticks_start();
+    hal_counter_start();
     __asm volatile("cpsie i" ::: "memory");
 }
 

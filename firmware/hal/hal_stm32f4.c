@@ -1,7 +1,5 @@
 /* STM32F405 and relatives: 168 MHz from crystal or internal oscillator, USART1 on PA9 (TX) and PA10 (RX). */
-#include <stdbool.h>
-
-#include "hal_cortex_m.h"
+#include "hal_stm32.h"
 
 #define RCC_CR HAL_REGISTER(0x40023800u)
 #define RCC_PLLCFGR HAL_REGISTER(0x40023804u)
@@ -12,10 +10,6 @@
 #define GPIOA_MODER HAL_REGISTER(0x40020000u)
 #define GPIOA_PUPDR HAL_REGISTER(0x4002000Cu)
 #define GPIOA_AFRH HAL_REGISTER(0x40020024u)
-#define USART_SR HAL_REGISTER(HAL_UART_BASE + 0x00u)
-#define USART_DR HAL_REGISTER(HAL_UART_BASE + 0x04u)
-#define USART_BRR HAL_REGISTER(HAL_UART_BASE + 0x08u)
-#define USART_CR1 HAL_REGISTER(HAL_UART_BASE + 0x0Cu)
 
 #define CR_HSION (1u << 0)
 #define CR_HSEON (1u << 16)
@@ -30,22 +24,7 @@
 #define CFGR_STATUS_PLL (2u << 2)
 #define ACR_CACHES_5_WAITS 0x705u
 
-#define SR_OVERRUN (1u << 3)
-#define SR_RX_FULL (1u << 5)
-#define SR_TX_EMPTY (1u << 7)
-#define CR1_RX_TX_AND_RX_INTERRUPT ((1u << 13) | (1u << 5) | (1u << 3) | (1u << 2))
-
 #define HSI_HZ 16000000u
-#define WAIT_LIMIT 100000u /* readings; a crystal starts within a few milliseconds */
-
-static bool becomes(const volatile uint32_t *reg, uint32_t mask, uint32_t value)
-{
-    for (uint32_t i = 0; i < WAIT_LIMIT; i++) {
-        if ((*reg & mask) == value)
-            return true;
-    }
-    return false;
-}
 
 /* 168 MHz from the crystal, else from the internal oscillator; should the PLL fail, 16 MHz as after reset.
  * The internal oscillator cannot be off here, so an RCC that reads zero is a model without clock
@@ -55,15 +34,15 @@ uint32_t hal_clock_start(void)
     if ((RCC_CR & CR_HSION) == 0u)
         return HAL_CLOCK_HZ;
     RCC_CR |= CR_HSEON;
-    const bool crystal = becomes(&RCC_CR, CR_HSERDY, CR_HSERDY);
+    const bool crystal = hal_becomes(&RCC_CR, CR_HSERDY, CR_HSERDY);
     const uint32_t input = crystal ? PLLCFGR_SOURCE_HSE | (HAL_CRYSTAL_HZ / 1000000u) : HSI_HZ / 1000000u;
     RCC_PLLCFGR = PLLCFGR_168_MHZ | input;
     RCC_CR |= CR_PLLON;
-    if (!becomes(&RCC_CR, CR_PLLRDY, CR_PLLRDY))
+    if (!hal_becomes(&RCC_CR, CR_PLLRDY, CR_PLLRDY))
         return HSI_HZ;
     FLASH_ACR = ACR_CACHES_5_WAITS;
     RCC_CFGR = CFGR_APB1_BY_4_APB2_BY_2 | CFGR_SWITCH_PLL;
-    if (!becomes(&RCC_CFGR, CFGR_STATUS, CFGR_STATUS_PLL))
+    if (!hal_becomes(&RCC_CFGR, CFGR_STATUS, CFGR_STATUS_PLL))
         return HSI_HZ;
     return HAL_CLOCK_HZ;
 }
@@ -76,24 +55,5 @@ void hal_uart_start(uint32_t clock_hz)
     GPIOA_AFRH = (GPIOA_AFRH & ~0x00000FF0u) | 0x00000770u;
     GPIOA_PUPDR = (GPIOA_PUPDR & ~(3u << 20)) | (1u << 20); /* an open RX pin stays idle */
     GPIOA_MODER = (GPIOA_MODER & ~(0xFu << 18)) | (0xAu << 18);
-    USART_BRR = (apb2_hz + HAL_UART_BAUD / 2u) / HAL_UART_BAUD;
-    USART_CR1 = CR1_RX_TX_AND_RX_INTERRUPT;
-}
-
-void hal_uart_send(uint8_t byte)
-{
-    while ((USART_SR & SR_TX_EMPTY) == 0u) {
-    }
-    USART_DR = byte;
-}
-
-/* Reading the status, then the data register, also clears the overrun flag. */
-void hal_uart_rx_isr(void)
-{
-    const uint32_t status = USART_SR;
-    const uint8_t byte = (uint8_t)USART_DR;
-    if ((status & SR_OVERRUN) != 0u)
-        hal_receive_lost();
-    if ((status & SR_RX_FULL) != 0u)
-        hal_received(byte);
+    hal_usart_start(apb2_hz);
 }

@@ -16,7 +16,10 @@ from thumbnet.host_tools.build import BuildResult, build_firmware
 HERE = Path(__file__).parent
 EMPTY_MODEL = HERE / "empty_model"
 APP = HERE / "hal_app"
-EMULATED = ("qemu_m3", "qemu_m4", "qemu_m7", "qemu_m33", "qemu_m55", "netduinoplus2")
+EMULATED = (
+    *("qemu_m3", "qemu_m4", "qemu_m7", "qemu_m33", "qemu_m55"),
+    *("netduinoplus2", "stm32vldiscovery", "microbit"),
+)
 TIMEOUT_S = 30
 
 

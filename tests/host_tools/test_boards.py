@@ -24,7 +24,8 @@ def test_every_core_has_flags_and_every_hal_a_source() -> None:
             continue
         about = json.loads((PLATFORM / "boards" / f"{board.name}.json").read_text())
         assert board.target in cores
-        assert (firmware_dir() / "hal" / f"hal_{about['thumbnet']['hal']}.c").is_file()
+        for part in about["thumbnet"]["hal"]:
+            assert (firmware_dir() / "hal" / f"hal_{part}.c").is_file()
         assert about["upload"]["maximum_ram_size"] == board.ram_bytes
         assert about["upload"]["maximum_size"] == board.flash_bytes
         assert board.stack_bytes % 8 == 0
@@ -34,6 +35,10 @@ def test_every_core_has_flags_and_every_hal_a_source() -> None:
 def test_real_and_emulated() -> None:
     assert get_board("netduinoplus2").is_real
     assert get_board("netduinoplus2").ram_bytes == 128 * 1024
+    assert get_board("stm32vldiscovery").is_real
+    assert (get_board("stm32vldiscovery").ram_bytes, get_board("stm32vldiscovery").flash_bytes) == (8192, 128 * 1024)
+    assert get_board("microbit").is_real
+    assert (get_board("microbit").ram_bytes, get_board("microbit").flash_bytes) == (16384, 256 * 1024)
     assert not get_board("qemu_m4").is_real
     assert not HOST.is_real
 
@@ -52,7 +57,7 @@ def test_qemu_arguments() -> None:
         HOST.qemu_arguments(Path("x.elf"), "null")
 
 
-@pytest.mark.parametrize("hz", [20_000_000, 25_000_000, 32_000_000, 168_000_000])
+@pytest.mark.parametrize("hz", [16_000_000, 20_000_000, 24_000_000, 25_000_000, 32_000_000, 168_000_000])
 @pytest.mark.parametrize("count", [0, 1, 2, 1_000_003, 36_000_000, 10**12])
 def test_instructions_from_ticks(hz: int, count: int) -> None:
     """An instruction is 64 ns; the counter shows whole ticks."""

@@ -33,6 +33,7 @@ from thumbnet.host_tools.link.client import DeviceClient
 from thumbnet.host_tools.link.exchange import Timing
 
 EMULATED = ("qemu_m3", "qemu_m4", "qemu_m7", "qemu_m33", "qemu_m55", "netduinoplus2")
+SMALL = ("stm32vldiscovery", "microbit")
 SIZE = 1200
 
 
@@ -189,6 +190,27 @@ def test_every_mode_on_every_emulated_board(board: str):
         assert min(first.layer_ticks) > SIZE // 5
         assert 100 < first.stack_bytes < 1500
         assert [result.outputs for result in client.stream([block], channels=1)] == [fake_outputs(block)]
+        stats = client.stats()
+        assert (stats.lost, stats.malformed, stats.corrupted) == (0, 0, 0)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", [*SMALL, "qemu_m4"])
+def test_every_mode_of_a_streamed_model(board: str):
+    image = build_fake(board, input_bytes=SIZE, payload=None, channels=4, observe=True)
+    with open_device(board, image) as pipe:
+        client = DeviceClient(pipe)
+        assert (client.hello().slices, client.hello().payload_bytes) == (SIZE // 4, 104 if board in SMALL else 1024)
+        for block in windows(2, SIZE, seed=7):
+            assert client.infer(block) == fake_outputs(block)
+            reply = client.parity(block)
+            assert (reply.outputs, reply.checksums) == (fake_outputs(block), fake_checksums(block))
+        told = client.profile(block)
+        assert told.outputs == fake_outputs(block)
+        assert min(told.layer_ticks) > SIZE // 5
+        assert 100 < told.stack_bytes < 1500
+        assert told.pushes is not None
+        assert 0 < told.pushes.push_mean <= told.pushes.push_max
         stats = client.stats()
         assert (stats.lost, stats.malformed, stats.corrupted) == (0, 0, 0)
 

@@ -21,10 +21,11 @@ STEP = 5
 
 
 def build_fake(
-    board: str = "host", *, input_bytes: int = 3000, payload: int = 1024, channels: int = 0, **options: object
+    board: str = "host", *, input_bytes: int = 3000, payload: int | None = 1024, channels: int = 0, **options: object
 ) -> Path:
-    """Device application around the fake model; with `channels` a streamed one."""
-    flags = ["-Werror", f"-DFAKE_INPUT_BYTES={input_bytes}", f"-DTN_LINK_PAYLOAD={payload}"]
+    """Device application around the fake model; with `channels` a streamed one; `payload` None: the board's own."""
+    flags = ["-Werror", f"-DFAKE_INPUT_BYTES={input_bytes}"]
+    flags += [f"-DTN_LINK_PAYLOAD={payload}"] if payload else []
     flags += [f"-DFAKE_CHANNELS={channels}"] if channels else []
     return build_firmware(FAKE_MODEL, board, extra_flags=flags, **options).elf  # type: ignore[arg-type]
 

@@ -35,6 +35,7 @@ static void put64(uint64_t value)
 static void spin(uint32_t rounds)
 {
     __asm volatile(
+        ".syntax unified \n"
         ".p2align 3 \n"
         "1: subs %0, %0, #1 \n"
         "bne 1b \n"
