@@ -34,6 +34,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "demo": "The whole road on embedded signals: train, quantize, generate, build, prove, report.",
         "doctor": "Say what this machine lacks and how to get it.",
         "run": "Run a recipe, skipping the stages that are up to date.",
+        "data": "Fetch a public data set, or say what a folder of recordings holds.",
     },
     "Model": {
         "train": "Train the network of a recipe.",

@@ -44,7 +44,9 @@ class SignalsTable(_Table):
     """
 
     folder: str = Field(default="", description="recordings; empty: synthetic; relative to the recipe; --data wins")
-    licence: str = Field(default="", description="of the recordings, for the bundle; synthetic ones are free")
+    source: str = Field(default="", description="where the recordings come from, for report and bundle")
+    licence: str = Field(default="", description="of the recordings, for report and bundle; synthetic ones are free")
+    cache: str = Field(default="", description="folder for preprocessed epochs; empty: in the run's own folder")
     synthetic: SyntheticSignals = Field(default=SyntheticSignals(), description="the embedded generator")
     channels: dict[str, Any] | None = Field(default=None, description="role of each channel to its names in the files")
     rate: float | None = Field(default=None, description="samples per second; other rates are resampled")
@@ -55,10 +57,14 @@ class SignalsTable(_Table):
     hypnogram_codes: dict[str, Any] | None = Field(default=None, description='code to stage: "5" = "W"')
     wake_minutes: float | None = Field(default=None, description="wake kept before and after sleep")
     epoch_seconds: float | None = Field(default=None, description="length of a window")
+    recordings: str | None = Field(default=None, description='pattern of the names of recordings: "*.rec"')
+    hypnogram_file: str | None = Field(default=None, description='hypnogram beside each recording: "{stem}_1.txt"')
+    hypnogram_seconds: float | None = Field(default=None, description="that each code of a text file speaks of")
+    subjects: str | None = Field(default=None, description='whose a recording is: "name" or "folder"')
 
     def reader_settings(self) -> dict[str, Any]:
         """Return the keys that the reader of recordings takes, without those left out."""
-        values = self.model_dump(exclude={"folder", "licence", "synthetic"})
+        values = self.model_dump(exclude={"folder", "source", "licence", "cache", "synthetic"})
         return {key: value for key, value in values.items() if value is not None}
 
 
@@ -187,7 +193,7 @@ def load_recipe(path: Path) -> Recipe:
     Parameters
     ----------
     path : pathlib.Path
-        The TOML file. A relative `signals.folder` is taken from its folder.
+        The TOML file. Relative `signals.folder` and `signals.cache` are taken from its folder.
 
     Returns
     -------
@@ -207,10 +213,10 @@ def load_recipe(path: Path) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from None
     recipe = parse_recipe(content, path.name)
-    if recipe.signals.folder:
-        folder = str((path.parent / recipe.signals.folder).resolve())
-        recipe = recipe.model_copy(update={"signals": recipe.signals.model_copy(update={"folder": folder})})
-    return recipe
+    signals = recipe.signals
+    places = {key: str((path.parent / value).resolve())
+              for key, value in (("folder", signals.folder), ("cache", signals.cache)) if value}  # fmt: skip
+    return recipe.model_copy(update={"signals": signals.model_copy(update=places)})
 
 
 def parse_recipe(content: dict[str, Any], where: str = "as given") -> Recipe:

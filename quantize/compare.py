@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..training.mapped import Windows, chunks_of
 from ..training.metrics import Interval, StagingMetrics, bootstrap_interval, share_equal, staging_metrics
 from .errors import InferenceError
 from .inference import Advance, Prediction, open_litert, prediction_of, run_float, run_int8
@@ -101,7 +102,7 @@ def compare(
     float_tflite: bytes,
     int8_tflite: bytes,
     scaling: ChannelScaling,
-    signals: np.ndarray,
+    signals: Windows,
     labels: np.ndarray,
     subjects: np.ndarray,
     classes: Sequence[str],
@@ -140,23 +141,45 @@ def compare(
     QuantizeError
         Signals that cannot be scaled, or models that do not take them.
     """
-    inputs = scaling.apply(signals)
-    values = run_float(float_tflite, inputs)
-    floating = prediction_of(values, values, "LiteRT float32")
-    result = run_int8(int8_tflite, to_codes(inputs), advance=advance)
-    exact = prediction_of(result.codes, result.values, result.engine)
-    chosen = np.random.default_rng(seed).choice(len(inputs), min(len(inputs), LAYER_WINDOWS), replace=False)
+    floating, exact = predict_both(float_tflite, int8_tflite, scaling, signals, advance)
+    chosen = np.random.default_rng(seed).choice(len(signals), min(len(signals), LAYER_WINDOWS), replace=False)
     return Comparison(
         protocol=protocol,
         float_metrics=staging_metrics(labels, floating.stages, classes),
         int8_metrics=staging_metrics(labels, exact.stages, classes),
         agreement=bootstrap_interval(share_equal, [floating.stages, exact.stages], subjects, seed=seed),
-        layers=layer_noise(float_tflite, int8_tflite, inputs[np.sort(chosen)]),
+        layers=layer_noise(float_tflite, int8_tflite, scaling.apply(signals[np.sort(chosen)])),
         float_bytes=len(float_tflite),
         int8_bytes=len(int8_tflite),
         channels=scaling.report(signals),
         float_prediction=floating,
         int8_prediction=exact,
+    )
+
+
+def predict_both(
+    float_tflite: bytes,
+    int8_tflite: bytes,
+    scaling: ChannelScaling,
+    signals: Windows,
+    advance: Advance | None = None,
+) -> tuple[Prediction, Prediction]:
+    """Stages of the float and of the int8 model for the same epochs, some hundred epochs in memory at a time.
+
+    Parameters and errors are those of :func:`compare`.
+    """
+    floats, codes, values = [], [], []
+    engine = ""
+    for chunk in chunks_of(signals):
+        inputs = scaling.apply(chunk)
+        floats.append(run_float(float_tflite, inputs))
+        result = run_int8(int8_tflite, to_codes(inputs), advance=advance)
+        codes.append(result.codes)
+        values.append(result.values)
+        engine = result.engine
+    real = np.concatenate(floats)
+    return prediction_of(real, real, "LiteRT float32"), prediction_of(
+        np.concatenate(codes), np.concatenate(values), engine
     )
 
 

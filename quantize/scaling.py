@@ -17,10 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from ..training.mapped import MappedWindows, Windows, chunks_of
 from .errors import ScalingError
 
 CODES = 127
 DEFAULT_PERCENTILE = 99.9
+LARGEST_SAMPLE = 4000
+"""Epochs that fix the scaling at most: 200 MB of four channels, and no percentile moves with more of them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class ChannelScaling:
         """Microvolts of one int8 code, for each channel."""
         return tuple(clip / CODES for clip in self.clip_uv)
 
-    def apply(self, signals: np.ndarray) -> np.ndarray:
+    def apply(self, signals: Windows) -> np.ndarray:
         """Scale and clip signals to what the network takes.
 
         Parameters
@@ -77,16 +80,19 @@ class ChannelScaling:
         gain = np.asarray(self.gain, np.float32)[:, None]
         return np.clip(signals * gain, -1.0, 1.0)[..., None]
 
-    def to_int8(self, signals: np.ndarray) -> np.ndarray:
+    def to_int8(self, signals: Windows) -> np.ndarray:
         """Return the int8 codes of the network's input, shape (N, channels, samples, 1); see :meth:`apply`."""
         return to_codes(self.apply(signals))
 
-    def share_clipped(self, signals: np.ndarray) -> tuple[float, ...]:
+    def share_clipped(self, signals: Windows) -> tuple[float, ...]:
         """Share of samples beyond the clip level, 0 to 1, for each channel."""
-        signals = self._checked(signals)
-        return tuple(float(np.mean(np.abs(signals[:, row]) > clip)) for row, clip in enumerate(self.clip_uv))
+        beyond = np.zeros(len(self.channels), np.int64)
+        clip = np.asarray(self.clip_uv)[:, None]
+        for chunk in chunks_of(signals):
+            beyond += (np.abs(self._checked(chunk)) > clip).sum(axis=(0, 2))
+        return tuple((beyond / max(1, signals.shape[0] * signals.shape[2])).tolist())
 
-    def report(self, signals: np.ndarray) -> list[dict[str, Any]]:
+    def report(self, signals: Windows) -> list[dict[str, Any]]:
         """Return a row of plain JSON values per channel, clipping counted on `signals` (microvolts)."""
         rows = zip(
             self.channels,
@@ -99,7 +105,7 @@ class ChannelScaling:
         names = ("name", "clip_uv", "gain", "microvolts_per_step", "share_clipped")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def _checked(self, signals: np.ndarray) -> np.ndarray:
+    def _checked(self, signals: Windows) -> np.ndarray:
         signals = _finite(signals, self.channels)
         if signals.shape[1] != len(self.channels):
             raise ScalingError(
@@ -108,7 +114,7 @@ class ChannelScaling:
         return signals
 
 
-def fit_scaling(signals: np.ndarray, channels: Sequence[str], percentile: float = DEFAULT_PERCENTILE) -> ChannelScaling:
+def fit_scaling(signals: Windows, channels: Sequence[str], percentile: float = DEFAULT_PERCENTILE) -> ChannelScaling:
     """Fix each channel's clip level at a percentile of its magnitude.
 
     A percentile, unlike the maximum, does not let a few artefacts at the rails of the recorder take the
@@ -121,7 +127,7 @@ def fit_scaling(signals: np.ndarray, channels: Sequence[str], percentile: float 
     channels : sequence of str
         Names.
     percentile : float
-        Of the magnitude, above 50 to 100.
+        Of the magnitude, above 50 to 100. It is taken over at most `LARGEST_SAMPLE` epochs, spread evenly.
 
     Returns
     -------
@@ -133,6 +139,8 @@ def fit_scaling(signals: np.ndarray, channels: Sequence[str], percentile: float 
         No epochs, NaN or infinity, a flat channel, or a percentile out of range.
     """
     channels = tuple(channels)
+    if len(signals) > LARGEST_SAMPLE:
+        signals = signals[np.linspace(0, len(signals) - 1, LARGEST_SAMPLE).round().astype(int)]
     signals = _finite(signals, channels)
     if signals.shape[1] != len(channels) or signals.size == 0:
         raise ScalingError(
@@ -149,12 +157,39 @@ def fit_scaling(signals: np.ndarray, channels: Sequence[str], percentile: float 
     return ChannelScaling(channels, tuple(float(f"{clip:.4g}") for clip in clips))
 
 
+class ScaledWindows:
+    """Scaled and clipped windows, made when rows are asked for: what a network trains on, without a second copy.
+
+    Parameters
+    ----------
+    signals : numpy.ndarray or MappedWindows
+        Shape (N, channels, samples), microvolts.
+    scaling : ChannelScaling
+        Of its channels.
+    """
+
+    def __init__(self, signals: Windows, scaling: ChannelScaling):
+        self.signals, self.scaling = signals, scaling
+        self.shape = (*signals.shape, 1)
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+    def __getitem__(self, indices: np.ndarray | slice) -> np.ndarray:
+        return self.scaling.apply(self.signals[indices])
+
+    def take(self, indices: np.ndarray) -> ScaledWindows:
+        """Return some of the windows; those on disk stay there."""
+        mapped = isinstance(self.signals, MappedWindows)
+        return ScaledWindows(self.signals.take(indices) if mapped else self.signals[indices], self.scaling)
+
+
 def to_codes(inputs: np.ndarray) -> np.ndarray:
     """Turn network inputs in [-1, 1] into int8 codes: times 127, halves to even."""
     return np.clip(np.rint(np.asarray(inputs, np.float64) * CODES), -128, 127).astype(np.int8)
 
 
-def _finite(signals: np.ndarray, channels: Sequence[str]) -> np.ndarray:
+def _finite(signals: Windows, channels: Sequence[str]) -> np.ndarray:
     signals = np.asarray(signals, np.float32)
     if signals.ndim != 3:
         raise ScalingError(f"signals must have the shape (epochs, channels, samples), got {signals.shape}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .errors import DatasetError
+from .mapped import MappedWindows, Windows
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,8 @@ class EpochSet:
 
     Attributes
     ----------
-    signals : numpy.ndarray
-        float32, shape (N, channels, samples), microvolts.
+    signals : numpy.ndarray or MappedWindows
+        float32, shape (N, channels, samples), microvolts; in memory, or on disk until rows are asked for.
     labels : numpy.ndarray
         int64, shape (N,), index of the class.
     subjects : numpy.ndarray
@@ -41,7 +42,7 @@ class EpochSet:
         When the arrays do not have one entry per epoch.
     """
 
-    signals: np.ndarray
+    signals: Windows
     labels: np.ndarray
     subjects: np.ndarray
     recordings: np.ndarray
@@ -68,10 +69,11 @@ class EpochSet:
         return len(self.signals)
 
     def take(self, indices: np.ndarray) -> EpochSet:
-        """Return the epochs at `indices` (integers or a boolean mask), in that order."""
+        """Return the epochs at `indices` (integers or a boolean mask), in that order; those on disk stay there."""
+        mapped = isinstance(self.signals, MappedWindows)
         return replace(
             self,
-            signals=self.signals[indices],
+            signals=self.signals.take(indices) if mapped else self.signals[indices],
             labels=self.labels[indices],
             subjects=self.subjects[indices],
             recordings=self.recordings[indices],

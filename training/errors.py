@@ -6,6 +6,8 @@ TrainingError
 │   ├── ChannelError    a channel that is missing, flat, NaN or of an impossible rate
 │   └── HypnogramError  stages that are missing or do not fit the signal
 ├── DatasetError        a folder or a set of epochs with nothing usable in it
+├── CacheError          preprocessed epochs on disk that cannot be written, read or trusted
+├── DownloadError       a data set that cannot be fetched, or came damaged
 ├── SplitError          epochs that cannot be divided as asked
 └── ModelError          a network that cannot be built, trained or loaded as asked
 """
@@ -35,6 +37,14 @@ class HypnogramError(RecordingError):
 
 class DatasetError(TrainingError):
     """A folder or set of epochs holds nothing usable."""
+
+
+class CacheError(TrainingError):
+    """Preprocessed epochs on disk cannot be written, read or trusted."""
+
+
+class DownloadError(TrainingError):
+    """Files of a data set cannot be fetched, or are not what their checksums say."""
 
 
 class SplitError(TrainingError):

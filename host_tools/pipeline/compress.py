@@ -33,7 +33,7 @@ def compress(run: Run) -> dict[str, Any]:
         "model": run.output_hash("train", MODEL),
         "quantize": recipe.quantize.model_dump(),
         "reader": recipe.signals.reader_settings(),
-        "licence": recipe.signals.licence,
+        "licence": run.folder.facts("signals")["licence"],
         "windows": recipe.boards.windows,
         "versions": versions(_PACKAGES),
     }
@@ -111,17 +111,14 @@ def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array
 
     facts, trained = run.folder.facts("signals"), run.folder.facts("train")
     subjects = run.epochs.subjects[calibration]
-    licence = run.recipe.signals.licence or (
-        "Apache-2.0 (synthetic signals of thumbnet)" if run.is_synthetic else "not stated by the recipe"
-    )
     return Bundle.create(
         tflite,
         scaling=scaling,
         rate=run.epochs.rate,
         channel_kinds=[_kind(name, run.config.emg) for name in run.epochs.channels],
         preprocessing=[
-            {"step": "read", **_reader_table(run)},
-            {"step": "scale-and-clip"},
+            *run.config.steps(),
+            {"step": "scale-and-clip", "percentile": run.recipe.quantize.clip_percentile, "fitted_on": "training part"},
         ],
         labels=STAGES,
         calibration={
@@ -135,18 +132,9 @@ def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array
             "windows": facts["windows"],
             "accuracy": trained["metrics"]["accuracy"],
         },
-        licences=[licence],
+        licences=[facts["licence"]],
         versions=versions(("thumbnet", *_PACKAGES)),
     )
-
-
-def _reader_table(run: Run) -> dict[str, Any]:
-    """Every setting that shapes the signals, defaults spelled out: a bundle outlives them."""
-    config = run.config
-    channels = {role: list(names) for role, names in config.channels.items()}
-    table = {"channels": channels, "rate": config.rate, "emg": config.emg, "unit": config.unit,
-             "epoch_seconds": config.epoch_seconds}  # fmt: skip
-    return {key: value for key, value in table.items() if value is not None}
 
 
 def _kind(channel: str, emg: str | None) -> str:

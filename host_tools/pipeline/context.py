@@ -15,6 +15,7 @@ from .folder import RunFolder, Work
 from .hashing import code_hash, content_hash
 
 if TYPE_CHECKING:
+    from thumbnet.training.cache import CachedSet
     from thumbnet.training.epochs import EpochSet
     from thumbnet.training.sleep.config import SignalConfig
     from thumbnet.training.splits import Split
@@ -103,16 +104,24 @@ class Run:
         return not self.recipe.signals.folder
 
     @cached_property
+    def cached(self) -> CachedSet:
+        """All recordings, preprocessed on disk; read when a stage needs them."""
+        return self.read_recordings(self.data)
+
+    @cached_property
     def epochs(self) -> EpochSet:
-        """All windows, read when a stage needs them."""
-        return self.read_epochs(self.data)
+        """All windows to learn from; their signals stay on disk."""
+        return self.cached.epochs()
 
-    def read_epochs(self, folder: Path) -> EpochSet:
-        """Read the recordings of a folder, with a progress bar."""
-        from thumbnet.training.sleep.dataset import find_recordings, load_folder
+    def read_recordings(self, folder: Path) -> CachedSet:
+        """Bring the recordings of a folder into the cache, with a progress bar."""
+        from thumbnet.training.sleep.cached import cached_folder
+        from thumbnet.training.sleep.dataset import find_recordings
 
-        advance = self.new_task("reading recordings", len(find_recordings(folder)[0]))
-        return load_folder(folder, self.config, progress=lambda _done, _total, _name: advance(1))
+        own = not self.recipe.signals.cache
+        place = self.folder.path / "cache" if own else Path(self.recipe.signals.cache)
+        advance = self.new_task("reading recordings", len(find_recordings(folder, self.config)[0]))
+        return cached_folder(folder, self.config, place, progress=lambda _done, _total, _name: advance(1), prune=own)
 
     @cached_property
     def split(self) -> Split:

@@ -88,7 +88,7 @@ def test_any_name_pairs_by_its_stem(tmp_path):
 def test_folders_with_nothing_in_them(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         load_folder(tmp_path / "none", RAW)
-    with pytest.raises(DatasetError, match=r"must hold at least one recording \(.edf\), got none"):
+    with pytest.raises(DatasetError, match=r"must hold at least one recording \(\*\.edf\), got none"):
         load_folder(tmp_path, RAW)
     write_edf(tmp_path / "a.edf", {"C3": (noise(60), 100, "uV")})
     write_edf(tmp_path / "b.edf", four_channels(60))

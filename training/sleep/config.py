@@ -18,6 +18,7 @@ SLEEP_EDF_CHANNELS: Mapping[str, tuple[str, ...]] = {
 """The four channels of ULW-SleepNet, by role, with their names in Sleep-EDF."""
 
 EMG_KINDS = ("raw", "envelope")
+SUBJECT_RULES = ("name", "folder")
 HYPNOGRAM_SOURCES = ("auto", "file", "annotations", "channel")
 UNITS_IN_MICROVOLTS = {"nV": 1e-3, "uV": 1.0, "µV": 1.0, "μV": 1.0, "mV": 1e3, "V": 1e6}
 
@@ -50,6 +51,16 @@ class SignalConfig:
         Minutes of wake kept before and after sleep.
     epoch_seconds : float
         Length of an epoch.
+    recordings : str
+        Pattern of the names of recordings, `*` and `?` as in a shell: "*.rec" in ISRUC-Sleep.
+    hypnogram_file : str or None
+        Name of the hypnogram beside a recording, `{stem}` standing for the recording's name: "{stem}_1.txt" in
+        ISRUC-Sleep. A file that is no EDF holds one code per line. None: the pairs of Sleep-EDF.
+    hypnogram_seconds : float
+        Seconds that each code of a text file speaks of.
+    subjects : str
+        Who a recording is of: "name" (its file name; in Sleep-EDF the first letters) or "folder" (the folder it
+        lies in, one per person).
     """
 
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(SLEEP_EDF_CHANNELS))
@@ -61,6 +72,10 @@ class SignalConfig:
     hypnogram_codes: Mapping[int, int] = field(default_factory=dict)
     wake_minutes: float = 30.0
     epoch_seconds: float = 30.0
+    recordings: str = "*.edf"
+    hypnogram_file: str | None = None
+    hypnogram_seconds: float = 30.0
+    subjects: str = "name"
 
     def __post_init__(self):
         if not self.channels:
@@ -68,6 +83,7 @@ class SignalConfig:
         _check_positive("rate", self.rate, zero_allowed=False)
         _check_positive("epoch_seconds", self.epoch_seconds, zero_allowed=False)
         _check_positive("wake_minutes", self.wake_minutes, zero_allowed=True)
+        _check_positive("hypnogram_seconds", self.hypnogram_seconds, zero_allowed=False)
         if abs(self.samples - self.rate * self.epoch_seconds) > 1e-9:
             raise ConfigError(
                 f"signals.rate times signals.epoch_seconds must be a whole number of samples, "
@@ -80,6 +96,11 @@ class SignalConfig:
         _check_option("hypnogram", self.hypnogram, HYPNOGRAM_SOURCES)
         if self.hypnogram == "channel" and self.hypnogram_channel is None:
             raise ConfigError("signals.hypnogram_channel must name the signal of codes, got none")
+        _check_option("subjects", self.subjects, SUBJECT_RULES)
+        if not self.recordings or "/" in self.recordings:
+            raise ConfigError(f"signals.recordings must be a pattern of file names, got {self.recordings!r}")
+        if self.hypnogram_file is not None and "{stem}" not in self.hypnogram_file:
+            raise ConfigError(f"signals.hypnogram_file must contain {{stem}}, got {self.hypnogram_file!r}")
         if self.hypnogram_channel is not None and not self.hypnogram_codes:
             raise ConfigError('signals.hypnogram_codes must map codes to stages (5 = "W", ...), got none')
 
@@ -87,6 +108,33 @@ class SignalConfig:
     def samples(self) -> int:
         """Samples of one epoch."""
         return round(self.rate * self.epoch_seconds)
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Return every step from the file to an epoch in microvolts, in order, as JSON values.
+
+        They travel in the bundle; the first, "read", holds all that the reader needs to do the same again.
+        """
+        channels = {role: list(names) for role, names in self.channels.items()}
+        read = {"channels": channels, "rate": self.rate, "emg": self.emg, "unit": self.unit,
+                "epoch_seconds": self.epoch_seconds}  # fmt: skip
+        steps = [{"step": "read", **{key: value for key, value in read.items() if value is not None}}]
+        if self.emg == "envelope":
+            method = "RMS about the mean of each past second"
+            steps.append({"step": "envelope", "channels": [r for r in channels if is_emg(r)], "method": method,
+                          "rate": 1.0, "where": "channels that are no envelope yet"})  # fmt: skip
+        return [
+            *steps,
+            {"step": "hold", "rate": self.rate, "method": "latest sample, causal", "where": "below 10 Hz"},
+            {"step": "resample", "rate": self.rate, "method": "polyphase FIR, zero phase", "where": "other rates"},
+            {"step": "epoch", "seconds": self.epoch_seconds, "wake_minutes": self.wake_minutes},
+        ]
+
+    def to_table(self) -> dict[str, Any]:
+        """Return all settings, defaults spelled out, as JSON values: what decides the content of an epoch."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        values["channels"] = {role: list(names) for role, names in self.channels.items()}
+        values["hypnogram_codes"] = {str(code): label for code, label in self.hypnogram_codes.items()}
+        return values
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> SignalConfig:
@@ -112,7 +160,7 @@ class SignalConfig:
             values["channels"] = _channel_table(values["channels"])
         if "hypnogram_codes" in values:
             values["hypnogram_codes"] = code_map(_as_table("hypnogram_codes", values["hypnogram_codes"]))
-        for key in ("emg", "unit", "hypnogram", "hypnogram_channel"):
+        for key in ("emg", "unit", "hypnogram", "hypnogram_channel", "recordings", "hypnogram_file", "subjects"):
             if key in values and not isinstance(values[key], str):
                 raise ConfigError(f"signals.{key} must be a string, got {values[key]!r}")
         return cls(**values)

@@ -6,8 +6,9 @@ stages share it evenly, or movement and unknown prevail) the epoch is `DROPPED`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -38,11 +39,16 @@ class Hypnogram:
         Seconds from the start of the recording to the first epoch.
     epoch_seconds : float
         Length of an epoch.
+    lights_off, lights_on : float or None
+        Seconds from the start of the recording to the times at which somebody went to bed and got up; None where
+        the recording does not say.
     """
 
     labels: np.ndarray
     start: float
     epoch_seconds: float = EPOCH_SECONDS
+    lights_off: float | None = None
+    lights_on: float | None = None
 
     @property
     def onsets(self) -> np.ndarray:
@@ -237,9 +243,68 @@ def read_annotated_stages(
     shift = 0.0
     if recording is not None and recording.start and header.start:
         shift = (header.start - recording.start).total_seconds()
-    return stages_from_annotations(
-        annotations.onset + shift, annotations.duration, annotations.description, epoch_seconds, path.name
-    )
+    onsets, texts = annotations.onset + shift, annotations.description
+    stages = stages_from_annotations(onsets, annotations.duration, texts, epoch_seconds, path.name)
+    return replace(stages, **_lights(onsets, texts))
+
+
+def _lights(onsets: Sequence[float], texts: Sequence[str]) -> dict[str, float | None]:
+    """First "lights off" and last "lights on" among annotations."""
+    found: dict[str, float | None] = {"lights_off": None, "lights_on": None}
+    for onset, text in sorted(zip(onsets, texts, strict=True)):
+        plain = re.sub(r"[^a-z]", "", text.lower())
+        if plain in ("lightsoff", "lightsout") and found["lights_off"] is None:
+            found["lights_off"] = float(onset)
+        elif plain == "lightson":
+            found["lights_on"] = float(onset)
+    return found
+
+
+def read_text_stages(
+    path: Path,
+    labels: Mapping[int, int],
+    seconds_per_code: float,
+    epoch_seconds: float = EPOCH_SECONDS,
+) -> Hypnogram:
+    """Read the stages from a text file of one integer code per line, as ISRUC-Sleep and DREAMS have them.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The text file; empty lines and headings in square brackets are passed over.
+    labels : mapping of int to int
+        Label (or `DROPPED`) of each code.
+    seconds_per_code : float
+        Length of what each code speaks of.
+    epoch_seconds : float
+        Length of an epoch.
+
+    Returns
+    -------
+    Hypnogram
+        From the start of the recording.
+
+    Raises
+    ------
+    HypnogramError
+        When the file is missing, a line is no integer, or a code is not in `labels`.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HypnogramError(f"{path.name}: the hypnogram cannot be read ({error})") from None
+    codes = []
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("["):
+            continue
+        try:
+            codes.append(int(text.split()[0]))
+        except ValueError:
+            raise HypnogramError(f"{path.name}: line {number} must be an integer code, got {text[:20]!r}") from None
+    if not labels:
+        raise HypnogramError(f"{path.name}: signals.hypnogram_codes must map its codes to stages, got none")
+    return stages_from_codes(np.asarray(codes, float), 1 / seconds_per_code, labels, epoch_seconds, path.name)
 
 
 def write_annotated_stages(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,8 +16,9 @@ from ..epochs import EpochSet
 from ..errors import ChannelError, HypnogramError, RecordingError
 from .config import UNITS_IN_MICROVOLTS, SignalConfig, is_emg
 from .edf_header import ANNOTATIONS_LABEL, EdfHeader, EdfSignal, read_edf_header
-from .hypnogram import Hypnogram, near_sleep, read_annotated_stages, stages_from_codes
+from .hypnogram import Hypnogram, near_sleep, read_annotated_stages, read_text_stages, stages_from_codes
 from .quiet_mne import quiet_mne
+from .rates import envelope, hold, resample
 from .stages import DROPPED
 
 SLOW_HZ = 10.0
@@ -79,15 +84,57 @@ def read_recording(
     HypnogramError
         There is no hypnogram, or it does not fit the signal.
     """
+    night = read_night(path, hypnogram, config, subject=subject, recording=recording, scored=scored)
+    return night.epochs.take(night.kept)
+
+
+@dataclass(frozen=True)
+class Night:
+    """One recording: the epochs to learn from, and those in bed, which sleep statistics need without gaps.
+
+    Attributes
+    ----------
+    epochs : EpochSet
+        Both kinds in time order; an epoch in bed may have the label `DROPPED`.
+    kept : numpy.ndarray
+        bool, shape (N,): the epochs to learn from.
+    lights_off, lights_on : float or None
+        Seconds from the start of the recording; None where nobody noted them.
+    """
+
+    epochs: EpochSet
+    kept: np.ndarray
+    lights_off: float | None
+    lights_on: float | None
+
+
+def read_night(
+    path: Path | str,
+    hypnogram: Path | str | None = None,
+    config: SignalConfig | None = None,
+    *,
+    subject: str | None = None,
+    recording: str | None = None,
+    scored: bool = True,
+    lights_off: str | None = None,
+) -> Night:
+    """Read one EDF recording into epochs, with those between lights off and lights on where both are known.
+
+    Parameters and errors are those of :func:`read_recording`; `lights_off` is a clock time ("23:40:00") that a
+    table of the data set gives, used where the recording's annotations say nothing.
+    """
     path = Path(path)
     config = config or SignalConfig(emg="raw")
     header = _checked_header(path, config)
     sources = [_find_source(header, role, names) for role, names in config.channels.items()]
     stages = _find_stages(header, hypnogram, config) if scored else _unscored(header, config)
+    if stages.lights_off is None and lights_off is not None:
+        stages = replace(stages, lights_off=_seconds_to(lights_off, header))
     kept, tally = _choose_epochs(stages, header, config, scored)
+    chosen = np.union1d(kept, _in_bed(stages, header)).astype(np.int64)
     samples = _read_samples(path, [signal for source in sources for signal in source.signals])
-    onsets = stages.onsets[kept]
-    signals = np.empty((len(kept), len(sources), config.samples), dtype=np.float32)
+    onsets = stages.onsets[chosen]
+    signals = np.empty((len(chosen), len(sources), config.samples), dtype=np.float32)
     notes = [header.note] if header.note else []
     for row, source in enumerate(sources):
         signal, done = _prepare(source, samples, config, path)
@@ -95,16 +142,35 @@ def read_recording(
         _check_samples(signals[:, row], source, path)
         notes += done
     stem = path.stem
-    return EpochSet(
+    epochs = EpochSet(
         signals=signals,
-        labels=stages.labels[kept],
-        subjects=np.full(len(kept), subject or stem),
-        recordings=np.full(len(kept), recording or stem),
+        labels=stages.labels[chosen],
+        subjects=np.full(len(chosen), subject or stem),
+        recordings=np.full(len(chosen), recording or stem),
         onsets=onsets,
         channels=tuple(config.channels),
         rate=float(config.rate),
         notes=(*notes, f"{recording or stem}: {tally}"),
     )
+    return Night(epochs, np.isin(chosen, kept), stages.lights_off, stages.lights_on)
+
+
+def _seconds_to(clock: str, header: EdfHeader) -> float | None:
+    """Seconds from the start of a recording to the next time that a clock shows this."""
+    if header.start is None:
+        return None
+    hours, minutes, seconds = (int(part) for part in clock.split(":"))
+    start = header.start.hour * 3600 + header.start.minute * 60 + header.start.second
+    return float((hours * 3600 + minutes * 60 + seconds - start) % 86_400)
+
+
+def _in_bed(stages: Hypnogram, header: EdfHeader) -> np.ndarray:
+    """Indices of the whole epochs between lights off and lights on; none where either is not known."""
+    if stages.lights_off is None or stages.lights_on is None:
+        return np.zeros(0, np.int64)
+    ends = stages.onsets + stages.epoch_seconds
+    inside = (stages.onsets >= max(0.0, stages.lights_off) - 1e-6) & (ends <= header.seconds + 1e-6)
+    return np.flatnonzero(inside & (ends <= stages.lights_on + 1e-6))
 
 
 def _checked_header(path: Path, config: SignalConfig) -> EdfHeader:
@@ -137,6 +203,9 @@ def _find_stages(header: EdfHeader, hypnogram: Path | str | None, config: Signal
     """Take the stages from the first source that the configuration allows and the recording has."""
     name = header.path.name
     allowed = ("file", "channel", "annotations") if config.hypnogram == "auto" else (config.hypnogram,)
+    if "file" in allowed and hypnogram is not None and Path(hypnogram).suffix.lower() != ".edf":
+        path = Path(hypnogram)
+        return read_text_stages(path, config.hypnogram_codes, config.hypnogram_seconds, config.epoch_seconds)
     if "file" in allowed and hypnogram is not None:
         return read_annotated_stages(Path(hypnogram), header, config.epoch_seconds)
     channel = config.hypnogram_channel
@@ -204,11 +273,26 @@ def _read_samples(path: Path, signals: list[EdfSignal], volts: bool = True) -> d
     samples = {}
     for rate in {signal.samples_per_record for signal in signals}:
         labels = list(dict.fromkeys(s.label for s in signals if s.samples_per_record == rate))
-        with quiet_mne(path) as mne:
-            raw = mne.io.read_raw_edf(path, include=labels, stim_channel=None, encoding="latin1")
+        with quiet_mne(path) as mne, _named_edf(path) as readable:
+            raw = mne.io.read_raw_edf(readable, include=labels, stim_channel=None, encoding="latin1")
             data = raw.get_data(picks=labels)
         samples.update(zip(labels, data, strict=True))
     return samples
+
+
+@contextmanager
+def _named_edf(path: Path) -> Iterator[Path]:
+    """Give a name that ends in .edf, without which MNE refuses an EDF file (ISRUC-Sleep's end in .rec)."""
+    if path.suffix.lower() == ".edf":
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="thumbnet-") as folder:
+        alias = Path(folder) / f"{path.stem}.edf"
+        try:
+            alias.symlink_to(path.resolve())
+        except OSError:
+            shutil.copyfile(path, alias)
+        yield alias
 
 
 def _microvolts(samples: np.ndarray, signal: EdfSignal, config: SignalConfig, path: Path) -> np.ndarray:
@@ -245,7 +329,7 @@ def _prepare(
         notes.append(f"{source.role}: {float(rate):g} Hz held causally at {config.rate:g} Hz")
         return hold(signal, rate, wanted), notes
     notes.append(f"{source.role}: resampled from {float(rate):g} to {config.rate:g} Hz (zero phase)")
-    return _resample(signal, rate, wanted), notes
+    return resample(signal, rate, wanted), notes
 
 
 def _as_declared(
@@ -261,51 +345,6 @@ def _as_declared(
     if config.emg == "raw" or slow:
         return signal, rate, []
     return envelope(signal, float(rate)), Fraction(1), [f"{source.role}: envelope made of a raw signal"]
-
-
-def hold(signal: np.ndarray, rate: Fraction, wanted: Fraction) -> np.ndarray:
-    """Repeat each sample until the next one comes (zero-order hold): no output looks ahead.
-
-    Parameters
-    ----------
-    signal : numpy.ndarray
-        Shape (samples,) at `rate`.
-    rate, wanted : fractions.Fraction
-        Samples per second, exact, so that hours of a night do not drift.
-
-    Returns
-    -------
-    numpy.ndarray
-        At `wanted`; sample n is `signal[floor(n * rate / wanted)]`.
-    """
-    step = rate / wanted
-    count = len(signal) * step.denominator // step.numerator
-    return signal[np.arange(count, dtype=np.int64) * step.numerator // step.denominator]
-
-
-def envelope(signal: np.ndarray, rate: float) -> np.ndarray:
-    """Return the RMS of an EMG about its mean over each past second, at 1 Hz.
-
-    Sample k speaks of the second before it, so that it is known when it is held; the first, before which
-    there is nothing, of its own second.
-    """
-    seconds = int(len(signal) / rate)
-    edges = np.rint(np.arange(seconds + 1) * rate).astype(np.int64)
-    sizes = np.diff(edges)
-    mean = np.add.reduceat(signal, edges[:-1])[:seconds]
-    power = np.add.reduceat(signal**2, edges[:-1])[:seconds]
-    if edges[-1] < len(signal):
-        mean[-1] -= signal[edges[-1] :].sum()
-        power[-1] -= (signal[edges[-1] :] ** 2).sum()
-    rms = np.sqrt(np.maximum(power / sizes - (mean / sizes) ** 2, 0))
-    return np.concatenate([rms[:1], rms[:-1]])
-
-
-def _resample(signal: np.ndarray, rate: Fraction, wanted: Fraction) -> np.ndarray:
-    from scipy.signal import resample_poly
-
-    ratio = (wanted / rate).limit_denominator(10_000)
-    return resample_poly(signal, ratio.numerator, ratio.denominator)
 
 
 def _cut(signal: np.ndarray, onsets: np.ndarray, config: SignalConfig) -> np.ndarray:

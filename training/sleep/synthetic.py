@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import ConfigError
 from .config import EMG_KINDS
 from .hypnogram import runs_of_stages, write_annotated_stages
-from .recording import envelope
+from .rates import envelope
 from .synthetic_night import draw_sleeper, draw_states, score
 from .synthetic_signals import CHANNELS, RATE, draw_signals
 
@@ -83,7 +83,7 @@ def write_synthetic_dataset(
             stem = folder / f"SC4{subject:02d}{night}E"
             path = stem.with_name(stem.name + "0-PSG.edf")
             _write_signals(path, draw_signals(rng, sleeper, states), emg, record_seconds)
-            _write_stages(stem.with_name(stem.name + "C-Hypnogram.edf"), labels)
+            _write_stages(stem.with_name(stem.name + "C-Hypnogram.edf"), labels, rng)
             paths.append(path)
     return paths
 
@@ -121,15 +121,25 @@ def _write_signals(path: Path, signals: dict[str, np.ndarray], emg: str, record_
     ).write(path)
 
 
-def _write_stages(path: Path, labels: np.ndarray) -> None:
+def _write_stages(path: Path, labels: np.ndarray, rng: np.random.Generator) -> None:
     """Write the scorer's stages; the last epochs stay unscored, as at the end of real nights."""
     onsets, durations, texts = runs_of_stages(labels[:-_UNSCORED_EPOCHS])
     # A scorer's only reason here to name no stage is movement.
     texts = ["Movement time" if text == "Sleep stage ?" else text for text in texts]
+    off, on = _lights(labels[:-_UNSCORED_EPOCHS], rng)
     write_annotated_stages(
         path,
-        [*onsets, onsets[-1] + durations[-1]],
-        [*durations, _UNSCORED_EPOCHS * EPOCH_SECONDS],
-        [*texts, "Sleep stage ?"],
+        [off, *onsets, onsets[-1] + durations[-1], on],
+        [0.0, *durations, _UNSCORED_EPOCHS * EPOCH_SECONDS, 0.0],
+        ["Lights off", *texts, "Sleep stage ?", "Lights on"],
         _START,
     )
+
+
+def _lights(labels: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    """Seconds at which the sleeper puts the light out, minutes before sleep, and on again, minutes after it."""
+    asleep = np.flatnonzero(labels > 0)
+    first, last = (asleep[0], asleep[-1] + 1) if len(asleep) else (0, len(labels))
+    off = max(0, first - int(rng.integers(4, 20)))
+    on = min(len(labels), last + int(rng.integers(1, 8)))
+    return float(off * EPOCH_SECONDS), float(on * EPOCH_SECONDS)
