@@ -66,14 +66,14 @@ def choose_scaling(
         Smallest and largest output code, from the fused activation.
     """
     steps = np.arange(limits[0] + 1, limits[1] + 1)
-    thresholds = _thresholds(multipliers, steps, low, high, zero_point)
+    thresholds = thresholds_of(multipliers, steps, low, high, zero_point)
     return [
         _prove(multiplier, steps, row, int(lo), int(hi)) or Scaling(multiplier.multiplier, PLAIN, multiplier.shift)
         for multiplier, row, lo, hi in zip(multipliers, thresholds, low, high, strict=True)
     ]
 
 
-def _thresholds(multipliers: Sequence[Multiplier], steps: _Int, low: _Int, high: _Int, zero_point: int) -> _Int:
+def thresholds_of(multipliers: Sequence[Multiplier], steps: _Int, low: _Int, high: _Int, zero_point: int) -> _Int:
     """Smallest accumulator in [low, high + 1] whose result reaches each step, by bisection; (channels, steps)."""
     factor = np.array([m.multiplier for m in multipliers], np.int64)[:, None]
     shift = np.array([m.shift for m in multipliers], np.int64)[:, None]

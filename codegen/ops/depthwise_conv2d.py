@@ -52,6 +52,7 @@ def lower(graph: Graph, node: Node) -> Lowered:
     source, weights, target = graph.input(node, 0), graph.input(node, 1), graph.output(node)
     assert weights.data is not None  # a constraint
     height, width = kernel_size(graph, node)
+    multipliers = channel_multipliers(graph, node, target.shape[3])
     params: dict[str, Init] = {
         "rows": axis(node.attrs, "h", source.shape[1], target.shape[1], height),
         "cols": axis(node.attrs, "w", source.shape[2], target.shape[2], width),
@@ -74,9 +75,10 @@ def lower(graph: Graph, node: Node) -> Lowered:
         ),
         arrays=(
             Array("weights", "int8_t", weights.data),
-            channel_array(graph, node, (0, 1, 2), channel_multipliers(graph, node, target.shape[3])),
+            channel_array(graph, node, (0, 1, 2), multipliers),
         ),
         window_rows=height,
+        multipliers=tuple(multipliers),
     )
 
 

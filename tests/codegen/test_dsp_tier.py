@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from thumbnet.codegen.quantized_math import Multiplier, add_multipliers, multiply_by_quantized_multiplier, requantize
-from thumbnet.codegen.tiers.dsp.depthwise import lanes_by_four
 from thumbnet.codegen.tiers.dsp.one_line_add import find_constants
 from thumbnet.codegen.tiers.dsp.records import channel_records, shares_lanes
 from thumbnet.codegen.tiers.dsp.rounding import choose_rounding
@@ -63,11 +62,6 @@ def test_shifts_to_the_left_take_the_plain_sequence() -> None:
     rounding = choose_rounding([Multiplier(1 << 30, 2), Multiplier(1 << 30, -2)], _OUTPUT)
     assert rounding.fields["shift"] == 255
     assert rounding.constants[:, 1].tolist() == [2, -2]
-
-
-def test_depthwise_lanes() -> None:
-    words = lanes_by_four(np.array([[-1, 2, 3, -4]], np.int8))
-    assert words.view(np.int16).tolist() == [-1, 3, 2, -4]
 
 
 @pytest.mark.parametrize("scales", [(0.05, 0.031, 0.06), (0.1, 0.001, 0.07), (0.02, 0.02, 0.02)])

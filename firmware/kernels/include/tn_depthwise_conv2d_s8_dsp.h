@@ -1,52 +1,132 @@
 /* DEPTHWISE_CONV_2D for the DSP extension: depth multiplier 1, channels a multiple of 4.
  *
- * Four channels of a tap are one load; the taps of a pixel are found once, in a list, so that borders cost no more
- * than the inside. */
+ * Four channels of a tap are one load. Pixels whose windows lie inside the input follow each other without any search
+ * for their taps; at the borders the taps of a pixel are found first, in a list. Everything that four channels need
+ * comes from one table, in the order in which it is needed. */
 #ifndef TN_DEPTHWISE_CONV2D_S8_DSP_H
 #define TN_DEPTHWISE_CONV2D_S8_DSP_H
 
-#include "tn_dsp.h"
+#include "tn_dsp_four.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* Taps whose addresses fit into registers. */
+#define TN_DEPTHWISE_FEW 3
+
 typedef struct {
     tn_axis rows;
     tn_axis cols;
     uint16_t channels;
-    uint8_t proven;       /* see tn_dsp_scale_signed */
     int8_t in_zero_point; /* the value that padding has */
-    tn_output_s8 output;
-    const uint32_t *weights; /* [fours of channels][rows.kernel][cols.kernel] times lanes {0, 2} and {1, 3} of the four */
-    const tn_dsp_channel *constants;               /* per channel, or NULL */
-    const tn_dsp_signed_channel *signed_constants; /* used where `constants` is NULL */
+    tn_dsp_form form;
+    /* per four channels: their biases; per tap the lanes {0, 2} and {1, 3}; the constants of `form` */
+    const uint32_t *table;
 } tn_depthwise_conv2d_s8_dsp;
-
-TN_INLINE int32_t tn_depthwise_bias(const tn_depthwise_conv2d_s8_dsp *p, int channel)
-{
-    return p->constants != NULL ? p->constants[channel].bias : p->signed_constants[channel].bias;
-}
-
-TN_INLINE int8_t tn_depthwise_scale(const tn_depthwise_conv2d_s8_dsp *p, int channel, int32_t acc)
-{
-    return p->constants != NULL ? tn_dsp_scale(&p->constants[channel], acc, &p->output)
-                                : tn_dsp_scale_signed(&p->signed_constants[channel], acc, &p->output, p->proven);
-}
 
 /* Point `taps` at the first channel under each tap of the window that begins at column `left`. */
 TN_INLINE void tn_depthwise_taps(const tn_depthwise_conv2d_s8_dsp *p, const int8_t *const *rows, int left,
                                  const int8_t *padding, const int8_t **taps)
 {
-    const int reach = (p->cols.kernel - 1) * p->cols.dilation;
-    const int narrow = p->cols.pad == 0 && (p->cols.out - 1) * p->cols.stride + reach < p->cols.in;
     for (int r = 0; r < p->rows.kernel; ++r) {
         const int8_t *row = rows[r];
         for (int i = 0, col = left; i < p->cols.kernel; ++i, col += p->cols.dilation) {
-            const int inside = row != NULL && (narrow || (col >= 0 && col < p->cols.in));
-            *taps++ = inside ? row + col * p->channels : padding;
+            const int inside = row != NULL && col >= 0 && col < p->cols.in;
+            *taps++ = inside != 0 ? row + col * p->channels : padding;
         }
     }
+}
+
+/* `pixels` outputs beside each other; taps: addresses under the first of them. */
+TN_INLINE void tn_depthwise_few(const tn_depthwise_conv2d_s8_dsp *p, int count, const int8_t *const *taps, int pixels,
+                                int8_t *out)
+{
+    const int skip = (p->cols.stride - 1) * p->channels;
+    const int8_t *x0 = taps[0];
+    const int8_t *x1 = taps[count > 1 ? 1 : 0];
+    const int8_t *x2 = taps[count > 2 ? 2 : 0];
+    for (; pixels > 0; --pixels) {
+        const uint32_t *table = p->table;
+        const int8_t *const end = out + p->channels;
+        do {
+            tn_dsp_four acc;
+            table = tn_four_begin(&acc, table);
+            table = tn_four_next_tap(&acc, &x0, table);
+            if (count > 1) {
+                table = tn_four_next_tap(&acc, &x1, table);
+            }
+            if (count > 2) {
+                table = tn_four_next_tap(&acc, &x2, table);
+            }
+            table = tn_four_store(&p->form, &acc, table, out);
+            out += 4;
+        } while (out != end);
+        x0 += skip;
+        x1 += skip;
+        x2 += skip;
+    }
+}
+
+/* The same for any number of taps. */
+TN_INLINE void tn_depthwise_many(const tn_depthwise_conv2d_s8_dsp *p, int count, const int8_t *const *taps, int pixels,
+                                 int8_t *out)
+{
+    const int skip = (p->cols.stride - 1) * p->channels;
+    size_t at = 0;
+    for (; pixels > 0; --pixels, at += (size_t)skip) {
+        const uint32_t *table = p->table;
+        const int8_t *const end = out + p->channels;
+        do {
+            tn_dsp_four acc;
+            table = tn_four_begin(&acc, table);
+            TN_UNROLL(9)
+            for (int tap = 0; tap < count; ++tap) {
+                table = tn_four_tap(&acc, taps[tap] + at, table);
+            }
+            table = tn_four_store(&p->form, &acc, table, out);
+            at += 4;
+            out += 4;
+        } while (out != end);
+    }
+}
+
+TN_INLINE void tn_depthwise_pixels(const tn_depthwise_conv2d_s8_dsp *p, const int8_t *const *taps, int pixels,
+                                   int8_t *out)
+{
+    const int count = p->rows.kernel * p->cols.kernel;
+    if (count <= TN_DEPTHWISE_FEW) {
+        tn_depthwise_few(p, count, taps, pixels, out);
+    } else {
+        tn_depthwise_many(p, count, taps, pixels, out);
+    }
+}
+
+/* Whether windows are one column wide and lie beside each other: pixels then follow each other without a border. */
+TN_INLINE int tn_depthwise_is_flat(const tn_depthwise_conv2d_s8_dsp *p)
+{
+    return p->cols.kernel == 1 && p->cols.stride == 1 && p->cols.pad == 0 && p->cols.out == p->cols.in;
+}
+
+/* Output columns from `first` to before `end` whose windows lie inside the input. */
+typedef struct {
+    int first;
+    int end;
+} tn_depthwise_span;
+
+TN_INLINE tn_depthwise_span tn_depthwise_inner(const tn_depthwise_conv2d_s8_dsp *p, const int8_t *const *rows)
+{
+    const int room = p->cols.in - (p->cols.kernel - 1) * p->cols.dilation + p->cols.pad;
+    tn_depthwise_span inner = {(p->cols.pad + p->cols.stride - 1) / p->cols.stride, 0};
+    inner.end = room > 0 ? (room - 1) / p->cols.stride + 1 : 0;
+    inner.end = inner.end < p->cols.out ? inner.end : p->cols.out;
+    for (int r = 0; r < p->rows.kernel; ++r) {
+        if (rows[r] == NULL) {
+            inner.end = 0;
+        }
+    }
+    inner.first = inner.first < inner.end ? inner.first : inner.end;
+    return inner;
 }
 
 /* Output row; arguments as for tn_depthwise_conv2d_s8_row.
@@ -54,31 +134,21 @@ TN_INLINE void tn_depthwise_taps(const tn_depthwise_conv2d_s8_dsp *p, const int8
 TN_INLINE void tn_depthwise_conv2d_s8_dsp_row(const tn_depthwise_conv2d_s8_dsp *p, const int8_t *const *rows,
                                               int8_t *out, int8_t *scratch, const int8_t **taps)
 {
-    const int count = p->rows.kernel * p->cols.kernel;
-    (void)memset(scratch, p->in_zero_point, p->channels);
-    int left = -(int)p->cols.pad;
-    for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride) {
-        const uint32_t *w = p->weights;
-        tn_depthwise_taps(p, rows, left, scratch, taps);
-        for (int channel = 0; channel < p->channels; channel += 4, out += 4) {
-            int32_t acc0 = tn_depthwise_bias(p, channel);
-            int32_t acc1 = tn_depthwise_bias(p, channel + 1);
-            int32_t acc2 = tn_depthwise_bias(p, channel + 2);
-            int32_t acc3 = tn_depthwise_bias(p, channel + 3);
-            for (int tap = 0; tap < count; ++tap, w += 2) {
-                const uint32_t word = tn_load4(taps[tap] + channel);
-                const uint32_t even = tn_even_bytes(word);
-                const uint32_t odd = tn_odd_bytes(word);
-                acc0 = tn_mac_low(acc0, even, w[0]);
-                acc1 = tn_mac_low(acc1, odd, w[1]);
-                acc2 = tn_mac_high(acc2, even, w[0]);
-                acc3 = tn_mac_high(acc3, odd, w[1]);
-            }
-            out[0] = tn_depthwise_scale(p, channel, acc0);
-            out[1] = tn_depthwise_scale(p, channel + 1, acc1);
-            out[2] = tn_depthwise_scale(p, channel + 2, acc2);
-            out[3] = tn_depthwise_scale(p, channel + 3, acc3);
-        }
+    const tn_depthwise_span inner = tn_depthwise_inner(p, rows);
+    if (inner.first > 0 || inner.end < p->cols.out) {
+        (void)memset(scratch, p->in_zero_point, p->channels);
+    }
+    if (tn_depthwise_is_flat(p) != 0 && inner.end > 0) {
+        tn_depthwise_pixels(p, rows, p->cols.out, out);
+        return;
+    }
+    int x = 0;
+    while (x < p->cols.out) {
+        const int pixels = x == inner.first && inner.end > x ? inner.end - x : 1;
+        tn_depthwise_taps(p, rows, x * p->cols.stride - p->cols.pad, scratch, taps);
+        tn_depthwise_pixels(p, taps, pixels, out);
+        out += pixels * p->channels;
+        x += pixels;
     }
 }
 
