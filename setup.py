@@ -30,7 +30,7 @@ setup(
     },
     package_data={
         "thumbnet.firmware": firmware_files(),
-        "thumbnet.codegen": ["templates/*"],
+        "thumbnet.codegen": ["templates/*", "*.json"],
         "thumbnet.host_tools": ["templates/*", "data/*"],
         "thumbnet.training": ["recipes/*.toml"],
     },

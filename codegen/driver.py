@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 
 from . import passes
-from .emit import Emitter, emit_files, layer_infos
+from .choose import NO_LIMITS, SCHEDULES, Limits, choose
+from .emit import emit_files, layer_infos
+from .emit_steps import Emitter
 from .errors import OptionError, UnsupportedError
 from .ir import Graph, verify
 from .model import Analysis, CompiledModel, LayerReport, describe
 from .ops import OPERATORS, refusal
 from .ops.base import MOVABLE_TYPES
-from .passes.swap_axes import swap_axes
-from .schedule import make_schedule
-from .targets import Target, find_target
+from .targets import find_target
 from .tflite import read_graph
 
 GENERATOR = "thumbnet 0.1.0"
-SCHEDULES = ("whole", "stream", "stream-h", "stream-w", "auto")
 
 
 def compile_model(
@@ -26,6 +25,7 @@ def compile_model(
     target: str = "cortex-m4",
     prefix: str = "model",
     schedule: str = "whole",
+    limits: Limits = NO_LIMITS,
     app: bool = False,
 ) -> CompiledModel:
     """Compile an int8 .tflite model to C.
@@ -62,14 +62,15 @@ def compile_model(
     core = find_target(target)
     if schedule not in SCHEDULES:
         raise OptionError(f"unknown schedule '{schedule}': allowed are {', '.join(SCHEDULES)}")
-    graph = read_graph(tflite)
-    _check(graph)
-    graph = passes.run(graph)
-    emitter = _cheapest(graph, schedule, prefix, core)
+    model = read_graph(tflite)
+    _check(model)
+    graph = passes.run(model)
+    chosen = choose(graph, schedule, core, limits)
+    emitter = Emitter(chosen.schedule, prefix, core, chosen.swapped)
     model_hash = hashlib.sha256(tflite).hexdigest()
     inputs = describe([graph.tensors[i] for i in graph.inputs])
     outputs = describe([graph.tensors[i] for i in graph.outputs])
-    layers = layer_infos(graph, emitter.schedule)
+    layers = layer_infos(model, graph, chosen.schedule)
     files = emit_files(
         emitter,
         generator=GENERATOR,
@@ -80,29 +81,8 @@ def compile_model(
         app=app,
     )
     return CompiledModel(
-        prefix, core.name, model_hash, inputs, outputs, layers, emitter.state_bytes, emitter.schedule.plan, files
+        prefix, core.name, model_hash, inputs, outputs, layers, chosen.state_bytes, chosen.schedule.plan, files
     )
-
-
-def _cheapest(graph: Graph, schedule: str, prefix: str, core: Target) -> Emitter:
-    """The schedule that needs least memory among those asked for; the first of equals."""
-    candidates: list[Emitter] = []
-    if schedule != "whole":
-        axes = {"stream-h": "h", "stream-w": "w"}.get(schedule, "hw")
-        variants = {"h": (graph, frozenset[int]()), "w": swap_axes(graph)}
-        for variant, moved in (variants[axis] for axis in axes):
-            variant = passes.fuse(variant, core)
-            found = make_schedule(variant, core, streamed=True)
-            if found is not None:
-                candidates.append(Emitter(variant, found, prefix, core, moved))
-    if schedule in ("whole", "auto"):
-        graph = passes.fuse(graph, core)
-        whole = make_schedule(graph, core, streamed=False)
-        assert whole is not None  # always possible
-        candidates.append(Emitter(graph, whole, prefix, core))
-    if not candidates:
-        raise OptionError(f"schedule '{schedule}' is not possible: the model's first layer needs its whole input")
-    return min(candidates, key=lambda emitter: emitter.state_bytes)
 
 
 def analyze_model(tflite: bytes) -> Analysis:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 ALIGNMENT = 4
 _RANDOM_ORDERS = 200
 
+Key = int | tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Block:
@@ -21,28 +23,29 @@ class Block:
 
     Attributes
     ----------
-    key : int
-        Tensor index.
+    key : int or tuple of int
+        Name of the block, a tensor's index for example.
     bytes : int
         Size.
     first, last : int
         First and last step at which it holds a value, both included.
-    over : frozenset of int
-        Keys of blocks that this one may lie over, starting at or before them; their last step is this one's first.
+    over : mapping of key to int
+        Blocks that this one may lie over, with the bytes by which it has to start before them; 0 where it may start
+        at the same place.
     """
 
-    key: int
+    key: Key
     bytes: int
     first: int
     last: int
-    over: frozenset[int] = field(default_factory=frozenset)
+    over: Mapping[Key, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Offsets in bytes by tensor index, the arena's size, and the size below which no plan can go."""
+    """Offsets in bytes by key, the arena's size, and the size below which no plan can go."""
 
-    offsets: Mapping[int, int]
+    offsets: Mapping[Key, int]
     bytes: int
     lower_bound: int
 
@@ -60,8 +63,8 @@ def plan_memory(blocks: Sequence[Block]) -> Plan:
     Plan
         `bytes` equals `lower_bound` when the plan is proven optimal.
     """
-    bound = _lower_bound(blocks)
-    best: dict[int, int] | None = None
+    bound = lower_bound(blocks)
+    best: dict[Key, int] | None = None
     best_size = 0
     for order in _orders(blocks):
         offsets = _first_fit(order)
@@ -73,7 +76,7 @@ def plan_memory(blocks: Sequence[Block]) -> Plan:
     return Plan(best or {}, best_size, bound)
 
 
-def _lower_bound(blocks: Sequence[Block]) -> int:
+def lower_bound(blocks: Sequence[Block]) -> int:
     """Bytes that live at the busiest step; a block needs no room where it may lie over others."""
     steps = {b.first for b in blocks}
     return max((_live_bytes([b for b in blocks if b.first <= step <= b.last]) for step in steps), default=0)
@@ -82,8 +85,14 @@ def _lower_bound(blocks: Sequence[Block]) -> int:
 def _live_bytes(live: Sequence[Block]) -> int:
     total = sum(aligned(b.bytes) for b in live)
     for block in live:
-        total -= min(aligned(block.bytes), sum(aligned(other.bytes) for other in live if other.key in block.over))
+        shared = sum(_shareable(block, other) for other in live if other.key in block.over)
+        total -= min(aligned(block.bytes), shared)
     return total
+
+
+def _shareable(block: Block, other: Block) -> int:
+    """Bytes that both can have in common at most, when `block` lies over `other`."""
+    return max(min(aligned(block.bytes) - block.over[other.key], aligned(other.bytes)), 0)
 
 
 def _orders(blocks: Sequence[Block]) -> Iterable[list[Block]]:
@@ -100,12 +109,12 @@ def _orders(blocks: Sequence[Block]) -> Iterable[list[Block]]:
         yield order
 
 
-def _first_fit(order: Sequence[Block]) -> dict[int, int]:
-    offsets: dict[int, int] = {}
+def _first_fit(order: Sequence[Block]) -> dict[Key, int]:
+    offsets: dict[Key, int] = {}
     placed: list[Block] = []
     for block in order:
         rivals = [b for b in placed if b.first <= block.last and block.first <= b.last]
-        candidates = {0, *(offsets[b.key] + aligned(b.bytes) for b in rivals), *(offsets[b.key] for b in rivals)}
+        candidates = {0, *(offsets[b.key] + aligned(b.bytes) for b in rivals), *_over_starts(block, rivals, offsets)}
         offsets[block.key] = next(
             at for at in sorted(candidates) if all(_compatible(block, at, b, offsets[b.key]) for b in rivals)
         )
@@ -113,9 +122,16 @@ def _first_fit(order: Sequence[Block]) -> dict[int, int]:
     return offsets
 
 
+def _over_starts(block: Block, rivals: Sequence[Block], offsets: Mapping[Key, int]) -> list[int]:
+    """Places where the block may lie over others, or others over it."""
+    starts = [offsets[b.key] - aligned(block.over[b.key]) for b in rivals if b.key in block.over]
+    starts += [offsets[b.key] + aligned(b.over[block.key]) for b in rivals if block.key in b.over]
+    return [start for start in starts if start >= 0]
+
+
 def _compatible(block: Block, at: int, other: Block, other_at: int) -> bool:
     if at + aligned(block.bytes) <= other_at or other_at + aligned(other.bytes) <= at:
         return True
     if other.key in block.over:
-        return at <= other_at
-    return block.key in other.over and other_at <= at
+        return at + block.over[other.key] <= other_at
+    return block.key in other.over and other_at + other.over[block.key] <= at

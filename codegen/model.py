@@ -54,6 +54,8 @@ class LayerInfo:
         Multiply-accumulates, padding included.
     weight_bytes : int
         Constants that the layer brings along.
+    again : bool
+        Whether this is another run of a layer that came before, to save what it made from being kept.
     """
 
     index: int
@@ -66,6 +68,7 @@ class LayerInfo:
     bytes: int
     macs: int
     weight_bytes: int
+    again: bool = False
 
 
 @dataclass(frozen=True)

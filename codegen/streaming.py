@@ -1,33 +1,40 @@
-"""Streaming execution: a network runs while its input arrives, slice by slice along the first spatial axis.
+"""Streaming execution: layers fire slice by slice along the first axis behind the batch while their input arrives.
 
 A layer that only looks at a few neighbouring slices needs no more of its input than those. Every layer fires as soon
 as the slices under its next window are there; between layers stand rings of slices. Which slices are alive when is
-known before anything runs, so the exact depth of each ring comes from playing the stream through once at compile
+known before anything runs, so that the exact depth of each ring comes from playing the stream through once at compile
 time. SAME padding is a window that begins before the first slice or ends after the last.
 
-What depends on the whole stream (a global pooling) accumulates; everything after it is the tail, which runs layer by
-layer when the stream has ended.
+Time is counted in ticks: one pass through the layers in order per arriving slice, then as many as it takes to run
+dry. A layer fires once per pass at most, which is enough because no layer gives more slices than it takes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from .ir import Graph, Node, Tensor
-from .ops import operator_of
 from .ops.base import Lowered, Window
+
+_Ticks = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One layer inside the stream.
+    """One layer inside a stream.
 
     Attributes
     ----------
+    position : int
+        Of the layer in the graph.
     sources : tuple of int
-        Streamed tensors it reads, in the order of the lowered call's inputs.
+        Streamed tensors it reads.
+    outputs : tuple of int
+        Tensors it writes, one slice of each at a time; for a reduction the one whole tensor it ends with.
     window : Window
         The same for every source.
     slices : int
@@ -40,9 +47,10 @@ class Stage:
         For a reduction.
     """
 
-    index: int
+    position: int
     node: Node
     sources: tuple[int, ...]
+    outputs: tuple[int, ...]
     window: Window
     slices: int
     lowered: Lowered
@@ -50,171 +58,121 @@ class Stage:
     accumulator_bytes: int = 0
 
     @property
-    def output(self) -> int:
-        """Tensor that the stage writes."""
-        return self.node.outputs[0]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """The streamed head of a network.
-
-    Attributes
-    ----------
-    input : int
-        Tensor whose slices are pushed.
-    length : int
-        Slices of it.
-    stages : tuple of Stage
-        In order of first firing.
-    depths : mapping of int to int
-        Ring depth in slices per streamed tensor; its full length where the tail reads it.
-    lasting : frozenset of int
-        Streamed tensors of which a slice outlives the pass that wrote it; the others may share memory.
-    tail : tuple of Node
-        Layers that run when the stream has ended.
-    """
-
-    input: int
-    length: int
-    stages: tuple[Stage, ...]
-    depths: Mapping[int, int]
-    lasting: frozenset[int]
-    tail: tuple[Node, ...]
+    def streamed(self) -> tuple[int, ...]:
+        """Outputs that leave slice by slice."""
+        return () if self.finish else self.outputs
 
 
 def slice_bytes(tensor: Tensor) -> int:
-    """Bytes of one slice along the first spatial axis."""
+    """Bytes of one slice along the first axis behind the batch."""
     return tensor.bytes // tensor.shape[1]
 
 
-def sliced(graph: Graph, node: Node, streamed: set[int]) -> Graph:
+def is_stream(tensor: Tensor) -> bool:
+    """Whether a tensor can be taken apart into slices: int8 codes, batch 1, at least three dimensions."""
+    return tensor.dtype == "int8" and len(tensor.shape) >= 3 and tensor.shape[0] == 1
+
+
+def sliced(graph: Graph, node: Node, streamed: frozenset[int]) -> Graph:
     """The graph as one slice sees it: streamed inputs and the outputs have length 1 along the streaming axis."""
     tensors = dict(graph.tensors)
     for index in {i for i in (*node.inputs, *node.outputs) if i is not None}:
         tensor = graph.tensors[index]
-        if (index in streamed or index in node.outputs) and len(tensor.shape) == 4:
+        if (index in streamed or index in node.outputs) and len(tensor.shape) >= 3:
             tensors[index] = replace(tensor, shape=(1, 1, *tensor.shape[2:]))
     return replace(graph, tensors=tensors)
 
 
-def find_stream(graph: Graph) -> Stream | None:
-    """The longest head of the network that can be streamed; None where not even the first layer can."""
-    shapes = [graph.tensors[i].shape for i in graph.inputs]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][0] != 1:
-        return None
-    source = graph.inputs[0]
-    streamed = {source}
-    reduced: set[int] = set()
-    stages: list[Stage] = []
-    tail: list[Node] = []
-    for node in graph.nodes:
-        stage = _stage(graph, node, len(stages), streamed)
-        if stage is None:
-            tail.append(node)
-            continue
-        stages.append(stage)
-        (reduced if stage.finish else streamed).add(stage.output)
-    if not stages:
-        return None
-    length = graph.tensors[source].shape[1]
-    depths, lasting = _play(graph, stages, source, length)
-    for index in {i for node in tail for i in node.inputs if i in streamed}:
-        depths[index] = graph.tensors[index].shape[1]
-        lasting.add(index)
-    return Stream(source, length, tuple(stages), depths, frozenset(lasting), tuple(tail))
+@dataclass(frozen=True)
+class Timing:
+    """What playing a stream shows.
 
-
-def _stage(graph: Graph, node: Node, index: int, streamed: set[int]) -> Stage | None:
-    rule = operator_of(node).stream
-    sources = tuple(i for i in node.inputs if i is not None and graph.tensors[i].data is None)
-    if rule is None or not sources or not set(sources) <= streamed or len(node.outputs) != 1:
-        return None
-    if len({graph.tensors[i].shape[1] for i in sources}) != 1:
-        return None
-    found = rule(graph, node, lambda n: sliced(graph, n, streamed))
-    if found is None:
-        return None
-    if found.finish is None and node.outputs[0] in graph.outputs:
-        return None  # the caller wants it whole
-    slices = graph.tensors[sources[0]].shape[1] if found.finish else graph.output(node).shape[1]
-    return Stage(index, node, sources, found.window, slices, found.lowered, found.finish, found.accumulator_bytes)
-
-
-def _consumers(stages: Sequence[Stage]) -> dict[int, tuple[int, ...]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for stage in stages:
-        for tensor in dict.fromkeys(stage.sources):
-            found[tensor].append(stage.index)
-    return {tensor: tuple(indices) for tensor, indices in found.items()}
-
-
-class _Play:
-    """Plays the stream once, firing as the generated code does, and notes how many slices are alive at most.
-
-    One pass goes through the stages in order and lets each fire once at most. A push makes one pass, which is enough
-    because no layer gives more slices than it takes; the last push repeats it until the stream has run dry.
+    Attributes
+    ----------
+    fires : tuple of array of int
+        Tick of every firing, by stage.
+    arrivals : mapping of int to array of int
+        Tick at which each slice of a tensor is there.
+    depths : mapping of int to int
+        Slices of a tensor that are alive at most, the one being written included.
+    lasting : frozenset of int
+        Tensors of which a slice outlives the pass that wrote it; the others may share memory.
     """
 
-    def __init__(self, graph: Graph, stages: Sequence[Stage], source: int) -> None:
-        self.stages = stages
-        self.users = _consumers(stages)
-        self.length = {t: graph.tensors[t].shape[1] for s in stages for t in s.sources}
-        self.produced: dict[int, int] = defaultdict(int)
-        self.fired = [0] * len(stages)
-        self.depths: dict[int, int] = defaultdict(int)
-        self.lasting: set[int] = set()
-        self.source = source
+    fires: tuple[_Ticks, ...]
+    arrivals: Mapping[int, _Ticks]
+    depths: Mapping[int, int]
+    lasting: frozenset[int]
 
-    def push(self) -> None:
-        """One slice of the input arrives."""
-        self._arrive(self.source)
-        self._pass({self.source})
-        if self.produced[self.source] == self.length[self.source]:
-            while self._pass(set(self.length)):
-                pass
+    def alive(self, stages: Sequence[Stage], tensor: int, ticks: _Ticks, order: int, last: bool) -> _Ticks:
+        """First slice of `tensor` that a stage still needs when stage `order` fires at `ticks`.
 
-    def _pass(self, fresh: set[int]) -> bool:
-        progress = False
-        for stage in self.stages:
-            if fresh.isdisjoint(stage.sources) or not self._ready(stage):
+        Stages before `order` have fired in that tick; the stage itself only where `last` is set.
+        """
+        oldest = np.full(len(ticks), np.iinfo(np.int64).max)
+        for number, stage in enumerate(stages):
+            if tensor not in stage.sources:
                 continue
-            self.fired[stage.index] += 1
-            progress = True
-            if stage.finish is None:
-                self._arrive(stage.output)
-                fresh.add(stage.output)
-        self.lasting |= {t for t in self.length if self._oldest(t) < self.produced[t]}
-        return progress
+            done = number < order or (number == order and last)
+            fired = np.searchsorted(self.fires[number], ticks, "right" if done else "left")
+            first = np.maximum(fired * stage.window.stride - stage.window.pad, 0)
+            oldest = np.minimum(oldest, np.where(fired < stage.slices, first, np.iinfo(np.int64).max))
+        return oldest
 
-    def _arrive(self, tensor: int) -> None:
-        self.produced[tensor] += 1
-        newest = self.produced[tensor] - 1
+
+def play(graph: Graph, stages: Sequence[Stage], arrivals: Mapping[int, _Ticks], length: int) -> Timing:
+    """Play a stream, firing exactly as the generated code does.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        In order.
+    arrivals : mapping of int to array
+        Tick at which each slice of the sources arrives.
+    length : int
+        Ticks until the last slice has arrived; after that every layer is tried at every tick.
+    """
+    timing = Timing(*_fire(graph, stages, arrivals, length), {}, frozenset())
+    depths: dict[int, int] = {}
+    lasting = set()
+    makers = {tensor: number for number, stage in enumerate(stages) for tensor in stage.streamed}
+    for tensor, ticks in timing.arrivals.items():
+        newest = np.arange(len(ticks))
+        oldest = timing.alive(stages, tensor, ticks, makers.get(tensor, -1), last=False)
         # The slice that is being written needs a place even when nobody reads it.
-        self.depths[tensor] = max(self.depths[tensor], newest - min(self._oldest(tensor), newest) + 1)
-
-    def _oldest(self, tensor: int) -> int:
-        """First slice that somebody still needs."""
-        users = self.users.get(tensor, ())
-        return min((self._oldest_needed(user, tensor) for user in users), default=self.produced[tensor])
-
-    def _oldest_needed(self, user: int, tensor: int) -> int:
-        stage = self.stages[user]
-        if self.fired[user] == stage.slices:
-            return self.produced[tensor]
-        return max(stage.window.first(self.fired[user]), 0)
-
-    def _ready(self, stage: Stage) -> bool:
-        y = self.fired[stage.index]
-        return y < stage.slices and all(
-            self.produced[t] > min(stage.window.last(y), self.length[t] - 1) for t in stage.sources
-        )
+        depths[tensor] = int((newest - np.minimum(oldest, newest)).max()) + 1
+        if (timing.alive(stages, tensor, ticks, len(stages), last=True) <= newest).any():
+            lasting.add(tensor)
+    return replace(timing, depths=depths, lasting=frozenset(lasting))
 
 
-def _play(graph: Graph, stages: Sequence[Stage], source: int, length: int) -> tuple[dict[int, int], set[int]]:
-    """Ring depth of every streamed tensor, and those of which a slice outlives the pass that wrote it."""
-    play = _Play(graph, stages, source)
-    for _ in range(length):
-        play.push()
-    assert all(play.fired[s.index] == s.slices for s in stages), "the stream ended before a layer did"
-    return dict(play.depths), play.lasting
+def _fire(
+    graph: Graph, stages: Sequence[Stage], arrivals: Mapping[int, _Ticks], length: int
+) -> tuple[tuple[_Ticks, ...], dict[int, _Ticks]]:
+    arrived = dict(arrivals)
+    fires = []
+    for stage in stages:
+        lengths = [graph.tensors[t].shape[1] for t in stage.sources]
+        last = np.arange(stage.slices) * stage.window.stride + stage.window.last(0)
+        needed = [arrived[t][np.clip(last, 0, size - 1)] for t, size in zip(stage.sources, lengths, strict=True)]
+        ready = np.maximum.reduce(needed)
+        news = [np.arange(length) if t in arrivals else arrived[t] for t in stage.sources]
+        ticks = ready if (np.diff(ready) > 0).all() else _queued(ready, news, length)
+        fires.append(ticks)
+        arrived |= dict.fromkeys(stage.streamed, ticks)
+    return tuple(fires), arrived
+
+
+def _queued(ready: _Ticks, arrivals: Sequence[_Ticks], length: int) -> _Ticks:
+    """Firings where several windows become ready at once: one per tick at which a source has news."""
+    news = np.unique(np.concatenate(arrivals))
+    ticks = ready.copy()
+    before = -1
+    for y, tick in enumerate(ready.tolist()):
+        if tick <= before:
+            tick = before + 1
+            if tick < length:
+                later = int(np.searchsorted(news, tick))
+                tick = min(int(news[later]), length) if later < len(news) else length
+        ticks[y] = before = tick
+    return ticks

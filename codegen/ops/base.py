@@ -359,13 +359,15 @@ def slice_by_slice(lower: Callable[[Graph, Node], Lowered]) -> Streamer:
     """Rule of element-wise operators: one slice in, one slice out."""
 
     def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
-        inputs = [graph.tensors[i] for i in node.inputs if i is not None]
-        # Shapes broadcast from their ends: the streamed axis is the third from the last.
-        varying = [t for t in inputs if t.data is not None and len(t.shape) >= 3 and t.shape[-3] != 1]
         shape = graph.output(node).shape
-        if varying or len(shape) != 4 or shape[0] != 1:
+        if len(shape) < 3 or shape[0] != 1:
             return None
-        return StreamRule(Window(), replace(lower(slicer(node), node), overlays=()))
+        # Shapes broadcast from their ends. What the stream does not bring along must be the same for all slices.
+        seen, axis = slicer(node), len(shape) - 1
+        inputs = [seen.tensors[i] for i in node.inputs if i is not None]
+        if any(len(t.shape) >= axis and t.shape[-axis] != 1 for t in inputs):
+            return None
+        return StreamRule(Window(), lower(seen, node))
 
     return rule
 

@@ -13,8 +13,11 @@ from .base import (
     Init,
     Lowered,
     Operator,
+    Slicer,
+    StreamRule,
     int8_tensors,
     rescaling,
+    row_window,
 )
 from .conv2d import accumulator_fits, bias_constraint, channel_multipliers, lower_conv, weight_constraints
 
@@ -61,6 +64,18 @@ def _multipliers(graph: Graph, node: Node, outputs: int) -> list[Multiplier]:
     return [fully_connected_multiplier(source.q.scale, weights.q.scale, target.q.scale)] * outputs
 
 
+def _stream(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+    """A dense layer over the last axis only."""
+    source, target = graph.input(node, 0).shape, graph.output(node).shape
+    if len(target) < 3 or source[:-1] != target[:-1] or source[0] != 1:
+        return None
+    seen, outputs = slicer(node), graph.input(node, 1).shape[0]
+    one: dict[str, Init] = {"in": 1, "out": 1, "kernel": 1, "stride": 1, "dilation": 1, "pad": 0}
+    rows, batches = {**one, "in": source[1], "out": source[1]}, seen.output(node).elements // outputs
+    cols = {**one, "in": batches, "out": batches}
+    return row_window(lambda g, n: lower_conv(g, n, rows, cols, _multipliers(g, n, outputs)))(seen, node, slicer)
+
+
 OPERATOR = Operator(
     "FULLY_CONNECTED",
     (
@@ -81,5 +96,6 @@ OPERATOR = Operator(
     ),
     lower,
     macs,
+    _stream,
     summary="dense layer, per-tensor or per-channel weights",
 )

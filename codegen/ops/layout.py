@@ -15,12 +15,16 @@ import numpy.typing as npt
 from ..ir import ITEM_BYTES, Graph, Node, Tensor
 from ..reference import layout
 from .base import (
+    MAX_DIMENSION,
     SAME_ELEMENTS,
     Call,
     Constraint,
     Init,
     Lowered,
     Operator,
+    Slicer,
+    StreamRule,
+    Window,
     activation,
     constant_input,
     movable_tensors,
@@ -85,6 +89,18 @@ def _copy(source: _View, source_base: _View, target: _View, target_base: _View, 
     return Call("tn_copy_run", ("{params}", *arguments), "tn_copy", params)
 
 
+def _within_slices(part: _View, whole: _View) -> bool:
+    """Whether slice y of one view lies within slice y of the other, along the axis behind the batch."""
+    if min(len(part.shape), len(whole.shape)) < 3 or part.shape[:2] != whole.shape[:2] or part.shape[0] != 1:
+        return False
+    if part.shape[1] > 1 and part.strides[1] != whole.strides[1]:
+        return False
+    reach = [(size - 1) * stride for size, stride in zip(part.shape[2:], part.strides[2:], strict=True)]
+    first = _offset(part, whole) + sum(min(step, 0) for step in reach)
+    last = _offset(part, whole) + sum(max(step, 0) for step in reach)
+    return bool(first >= 0 and last < whole[:, :1].nbytes)
+
+
 # --- parts of the input become the outputs ------------------------------------------------------------------
 
 _Select = Callable[[Graph, Node, _View], Iterable[_View]]
@@ -119,10 +135,22 @@ def _selection(name: str, select: _Select, summary: str, *constants: Constraint,
             calls.append(_copy(view, source, target, target, (f"{{in{data}}}", f"{{out{position}}}")))
         return Lowered(kernels=_KERNEL, calls=tuple(calls))
 
+    def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+        """Slices of the input become slices of the outputs, one for one."""
+        source = _dummy(graph.input(node, data))
+        calls = []
+        for position, view in enumerate(select(graph, node, source)):
+            if view.shape != graph.output(node, position).shape or not _within_slices(view, source):
+                return None
+            target = np.empty(view[:, :1].shape, view.dtype)
+            calls.append(_copy(view[:, :1], source, target, target, (f"{{in{data}}}", f"{{out{position}}}")))
+        return StreamRule(Window(), Lowered(kernels=_KERNEL, calls=tuple(calls)))
+
     return Operator(
         name,
         (movable_tensors((data,)), same_quantization((data,)), *constants, _shapes_follow(select, data)),
         lower,
+        stream=rule,
         summary=summary,
     )
 
@@ -225,13 +253,27 @@ def _joining(name: str, place: _Place, summary: str, *extra: Constraint) -> Oper
             calls.append(_copy(source, source, view, target, (f"{{in{position}}}", "{out0}")))
         return Lowered(kernels=_KERNEL, calls=tuple(calls))
 
+    def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+        """Slices of the inputs lie side by side in slices of the output."""
+        target = _dummy(graph.output(node))
+        seen = slicer(node)
+        calls = []
+        for position, view in enumerate(place(graph, node, target)):
+            source = _dummy(seen.input(node, position))
+            if graph.input(node, position).data is not None or source.shape[1:2] != (1,):
+                return None
+            if not _within_slices(view, target):
+                return None
+            calls.append(_copy(source, source, view[:, :1], target, (f"{{in{position}}}", "{out0}")))
+        return StreamRule(Window(), Lowered(kernels=_KERNEL, calls=tuple(calls)))
+
     constraints = (
         _all_inputs(movable_tensors),
         _all_inputs(same_quantization),
         *extra,
         _parts_fill(place),
     )
-    return Operator(name, constraints, lower, summary=summary)
+    return Operator(name, constraints, lower, stream=rule, summary=summary)
 
 
 # --- padding ------------------------------------------------------------------------------------------------
@@ -254,13 +296,37 @@ def _padding_fits(graph: Graph, node: Node) -> str | None:
     return f"{widths} from {list(source.shape)} to {list(out.shape)}"
 
 
+def _border(graph: Graph, node: Node) -> int:
+    """Value of the border."""
+    data = graph.input(node, 2).data if len(node.inputs) > 2 else None
+    return graph.output(node).q.zero_point if data is None else int(data.reshape(-1)[0])
+
+
 def _lower_pad(graph: Graph, node: Node) -> Lowered:
     source, target = _dummy(graph.input(node, 0)), _dummy(graph.output(node))
-    data = graph.input(node, 2).data if len(node.inputs) > 2 else None
-    value = graph.output(node).q.zero_point if data is None else int(data.reshape(-1)[0])
-    fill = Call("tn_fill_run", ("{out0}", str(value), str(target.size)))
+    fill = Call("tn_fill_run", ("{out0}", str(_border(graph, node)), str(target.size)))
     copy = _copy(source, source, _inside(graph, node, target), target, ("{in0}", "{out0}"))
     return Lowered(kernels=_KERNEL, calls=(fill, copy))
+
+
+def _stream_pad(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+    """Along the stream a window of one slice that begins before the first and ends behind the last."""
+    source, target = graph.input(node, 0), graph.output(node)
+    if len(target.shape) < 3 or target.shape[0] != 1 or max(target.shape) > MAX_DIMENSION:
+        return None
+    widths = np.array(_integers(graph, node, 1)).reshape(-1, 2).tolist()
+    slice_in, slice_out = (_dummy(slicer(node).tensors[i]) for i in (source.index, target.index))
+    box = [slice(before, size - after) for (before, after), size in zip(widths[2:], target.shape[2:], strict=True)]
+    copy = _copy(slice_in, slice_in, slice_out[(slice(None), slice(None), *box)], slice_out, ("", ""))
+    rows = {"in": source.shape[1], "out": target.shape[1], "kernel": 1, "stride": 1, "dilation": 1}
+    params: dict[str, Init] = {
+        "rows": {**rows, "pad": widths[1][0]},
+        "copy": copy.params,
+        "bytes": slice_out.size,
+        "value": _border(graph, node),
+    }
+    call = Call("tn_pad_s8_row", ("{params}", "{rows}", "{out0}"), "tn_pad_s8", params)
+    return StreamRule(Window(pad=widths[1][0]), Lowered(kernels=_KERNEL, calls=(call,), window_rows=1))
 
 
 def _int8_only(graph: Graph, node: Node) -> str | None:
@@ -288,8 +354,16 @@ def _alias(name: str, summary: str) -> Operator:
             SAME_ELEMENTS,
         ),
         lambda graph, node: Lowered(alias=True),
+        stream=_same_slices,
         summary=summary,
     )
+
+
+def _same_slices(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+    """No code at all where a new shape leaves the slices as they are."""
+    source, target = graph.input(node, 0).shape, graph.output(node).shape
+    same = len(target) >= 3 and source[:2] == target[:2]
+    return StreamRule(Window(), Lowered(alias=True)) if same else None
 
 
 def _no_new_axes(graph: Graph, node: Node) -> str | None:
@@ -320,9 +394,13 @@ OPERATORS = (
     ),
     _joining("CONCATENATION", _concatenation, "inputs one after another along an axis", activation("NONE")),
     _joining("PACK", _pack, "inputs stacked along a new axis"),
-    Operator("PAD", _PAD, _lower_pad, summary="a border of zeros"),
+    Operator("PAD", _PAD, _lower_pad, stream=_stream_pad, summary="a border of zeros"),
     Operator(
-        "PADV2", (*_PAD, constant_input(2, "the padding value", "int8")), _lower_pad, summary="a border of one value"
+        "PADV2",
+        (*_PAD, constant_input(2, "the padding value", "int8")),
+        _lower_pad,
+        stream=_stream_pad,
+        summary="a border of one value",
     ),
     _alias("RESHAPE", "another shape for the same values"),
     _alias("SQUEEZE", "axes of length 1 removed"),

@@ -17,6 +17,7 @@ from .base import (
     Lowered,
     Operator,
     Slicer,
+    Streamer,
     StreamRule,
     Window,
     constant_input,
@@ -82,16 +83,21 @@ def _lower(kernel: str, with_mean: bool) -> Callable[[Graph, Node], Lowered]:
     return lower
 
 
-def _stream_mean(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
-    """A mean along the stream adds up; one that leaves the stream alone runs slice by slice."""
-    if 1 not in resolve_axes(_axes(graph, node), len(graph.input(node, 0).shape)):
-        return slice_by_slice(_lower("mean", True))(graph, node, slicer)
-    (whole,) = _lower("mean", True)(graph, node).calls
-    params = {**whole.params, **_loops(slicer(node), node)}
-    add = Call("tn_mean_s8_add", ("{params}", "{in0}", "{acc}", "{y}"), whole.struct, params)
-    finish = Call("tn_mean_s8_finish", ("{params}", "{acc}", "{out0}"))
-    lowered = Lowered(kernels=("tn_mean_s8",), calls=(add,))
-    return StreamRule(Window(), lowered, Lowered(calls=(finish,)), 4 * graph.output(node).elements)
+def _stream(kernel: str, with_mean: bool, item_bytes: int) -> Streamer:
+    """A reduction along the stream accumulates; one that leaves the stream alone runs slice by slice."""
+    lower = _lower(kernel, with_mean)
+
+    def rule(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
+        if 1 not in resolve_axes(_axes(graph, node), len(graph.input(node, 0).shape)):
+            return slice_by_slice(lower)(graph, node, slicer)
+        (whole,) = lower(graph, node).calls
+        params = {**whole.params, **_loops(slicer(node), node)}
+        add = Call(f"tn_{kernel}_s8_add", ("{params}", "{in0}", "{acc}", "{y}"), whole.struct, params)
+        finish = Call(f"tn_{kernel}_s8_finish", ("{params}", "{acc}", "{out0}"))
+        lowered = Lowered(kernels=(f"tn_{kernel}_s8",), calls=(add,))
+        return StreamRule(Window(), lowered, Lowered(calls=(finish,)), item_bytes * graph.output(node).elements)
+
+    return rule
 
 
 def _loops(graph: Graph, node: Node) -> dict[str, Init]:
@@ -132,12 +138,13 @@ MEAN = Operator(
     "MEAN",
     (*_CONSTRAINTS, rescaling(_mean_scale)),
     _lower("mean", True),
-    stream=_stream_mean,
+    stream=_stream("mean", True, 4),
     summary="mean over axes",
 )
 REDUCE_MAX = Operator(
     "REDUCE_MAX",
     (*_CONSTRAINTS, same_quantization()),
     _lower("reduce_max", False),
+    stream=_stream("reduce_max", False, 1),
     summary="maximum over axes",
 )

@@ -17,6 +17,7 @@ from .base import (
     Lowered,
     Operator,
     int8_tensors,
+    slice_by_slice,
 )
 
 #: Classes whose exponentials can sum up without leaving Q12.19.
@@ -71,5 +72,6 @@ OPERATOR = Operator(
         Constraint(f"the last axis has 1 to {_MAX_CLASSES} classes", _few_classes),
     ),
     lower,
+    stream=slice_by_slice(lower),
     summary="softmax over the last axis",
 )

@@ -22,6 +22,7 @@ _WINDOWS = _WEIGHTED | {"MAX_POOL_2D", "AVERAGE_POOL_2D"}
 _REDUCTIONS = frozenset({"MEAN", "REDUCE_MAX"})
 _BINARY = frozenset({"ADD", "SUB", "MUL", "SQUARED_DIFFERENCE"})
 _UNARY = frozenset({"LOGISTIC", "TANH", "RELU", "RELU6", "LEAKY_RELU", "RSQRT", "QUANTIZE"})
+_RESHAPES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 _SWAP = (0, 2, 1, 3)
 
 
@@ -52,7 +53,7 @@ class _Swapper:
             if _exchangeable(self.graph.tensors[index]):
                 self._swap_tensor(index)
         for node in self.graph.nodes:
-            self.nodes.append(self._exchanged(node) if self._can_exchange(node) else self._restoring(node))
+            self.nodes.append(self._exchanged(node) if self._can_exchange(node) else self._renamed(node))
         outputs = tuple(self._restored(index) if index in self.swapped else index for index in self.graph.outputs)
         return verify(Graph(self.tensors, tuple(self.nodes), self.graph.inputs, outputs))
 
@@ -115,6 +116,19 @@ class _Swapper:
         index = max(self.tensors) + 1
         self.tensors[index] = replace(tensor, index=index)
         return index
+
+    def _renamed(self, node: Node) -> Node:
+        """A new shape for the same bytes; an axis of length 1 takes either place, and the longer one comes first."""
+        source, target = node.inputs[0], node.outputs[0]
+        if node.op not in _RESHAPES or source is None:
+            return self._restoring(node)
+        before, after = self.tensors[source].shape, self.graph.tensors[target].shape
+        turns = len(after) == 4 and after[:2] == (1, 1) and after[2] > 1
+        if source in self.swapped and min(before[1:3]) > 1:
+            node = self._restoring(node)
+        if turns:
+            self._swap_tensor(target)
+        return node
 
     def _restoring(self, node: Node) -> Node:
         inputs = tuple(self._restored(i) if i is not None and i in self.swapped else i for i in node.inputs)

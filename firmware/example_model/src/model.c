@@ -1064,8 +1064,9 @@ void model_reset(model_state *s)
     (void)memset(s->done, 0, sizeof s->done);
 }
 
-/* Let every layer that has news (bits of `fresh`, one per streamed tensor) fire once. Returns whether one did. */
-static int model_pass(model_state *s, uint32_t fresh)
+/* Let every layer of segment 0 that has news (bits of `fresh`, one per streamed tensor) fire once. Returns whether
+ * one did. */
+static int model_pass0(model_state *s, uint32_t fresh)
 {
     int8_t *const arena = (int8_t *)s->arena;
     const int8_t *rows[3];
@@ -1075,64 +1076,64 @@ static int model_pass(model_state *s, uint32_t fresh)
     if ((fresh & 0x1u) != 0 && tn_stream_ready(&model_l0.rows, s->done[1], s->done[0])) {
         const unsigned y = s->done[1]++;
         (void)y;
-        tn_stream_rows(&model_l0.rows, y, arena + 3072, 3u, 4, rows);
-        tn_conv2d_s8_row(&model_l0, rows, arena + 2944 + (size_t)(y % 2u) * 32);
-        OBSERVE(0, arena + 2944 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 24000);
-        fresh |= 0x4u;
+        tn_stream_rows(&model_l0.rows, y, arena + 2944, 3u, 4, rows);
+        tn_conv2d_s8_row(&model_l0, rows, arena + 2752 + (size_t)(y % 2u) * 32);
+        OBSERVE(0, arena + 2752 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 24000);
+        fresh |= 0x2u;
         fired = 1;
     } else if ((fresh & 0xffffffu) == 0) {
         return fired;
     }
 
     /* layer 1: MAX_POOL_2D [1, 3000, 4, 8] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_a_pool/MaxPool' */
-    if ((fresh & 0x4u) != 0 && tn_stream_ready(&model_l1.rows, s->done[2], s->done[1])) {
+    if ((fresh & 0x2u) != 0 && tn_stream_ready(&model_l1.rows, s->done[2], s->done[1])) {
         const unsigned y = s->done[2]++;
         (void)y;
-        tn_stream_rows(&model_l1.rows, y, arena + 2944, 2u, 32, rows);
-        tn_max_pool2d_s8_row(&model_l1, rows, arena + 2688 + (size_t)(y % 3u) * 32);
-        OBSERVE(1, arena + 2688 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 12000);
-        fresh |= 0x8u;
+        tn_stream_rows(&model_l1.rows, y, arena + 2752, 2u, 32, rows);
+        tn_max_pool2d_s8_row(&model_l1, rows, arena + 2560 + (size_t)(y % 3u) * 32);
+        OBSERVE(1, arena + 2560 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 12000);
+        fresh |= 0x4u;
         fired = 1;
-    } else if ((fresh & 0xfffffbu) == 0) {
+    } else if ((fresh & 0xfffffdu) == 0) {
         return fired;
     }
 
     /* layer 2: DEPTHWISE_CONV_2D [1, 1500, 4, 8] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_depthwise/depthwise1' */
-    if ((fresh & 0x8u) != 0 && tn_stream_ready(&model_l2.rows, s->done[3], s->done[2])) {
+    if ((fresh & 0x4u) != 0 && tn_stream_ready(&model_l2.rows, s->done[3], s->done[2])) {
         const unsigned y = s->done[3]++;
         (void)y;
-        tn_stream_rows(&model_l2.rows, y, arena + 2688, 3u, 32, rows);
+        tn_stream_rows(&model_l2.rows, y, arena + 2560, 3u, 32, rows);
         tn_depthwise_conv2d_s8_row(&model_l2, rows, arena + 2432);
         OBSERVE(2, arena + 2432, y * 8, 4, 8, 12000);
-        fresh |= 0x10u;
+        fresh |= 0x8u;
         fired = 1;
-    } else if ((fresh & 0xfffff3u) == 0) {
+    } else if ((fresh & 0xfffff9u) == 0) {
         return fired;
     }
 
     /* layer 3: CONV_2D [1, 1500, 4, 8] -> [1, 1500, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
-    if ((fresh & 0x10u) != 0 && tn_stream_ready(&model_l3.rows, s->done[4], s->done[3])) {
+    if ((fresh & 0x8u) != 0 && tn_stream_ready(&model_l3.rows, s->done[4], s->done[3])) {
         const unsigned y = s->done[4]++;
         (void)y;
         tn_stream_rows(&model_l3.rows, y, arena + 2432, 1u, 32, rows);
-        tn_conv2d_s8_row(&model_l3, rows, arena + 3008 + (size_t)(y % 2u) * 32);
-        OBSERVE(3, arena + 3008 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 12000);
-        fresh |= 0x20u;
+        tn_conv2d_s8_row(&model_l3, rows, arena + 2816 + (size_t)(y % 2u) * 32);
+        OBSERVE(3, arena + 2816 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 12000);
+        fresh |= 0x10u;
         fired = 1;
-    } else if ((fresh & 0xffffe3u) == 0) {
+    } else if ((fresh & 0xfffff1u) == 0) {
         return fired;
     }
 
     /* layer 4: MAX_POOL_2D [1, 1500, 4, 8] -> [1, 750, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_b_pool/MaxPool' */
-    if ((fresh & 0x20u) != 0 && tn_stream_ready(&model_l4.rows, s->done[5], s->done[4])) {
+    if ((fresh & 0x10u) != 0 && tn_stream_ready(&model_l4.rows, s->done[5], s->done[4])) {
         const unsigned y = s->done[5]++;
         (void)y;
-        tn_stream_rows(&model_l4.rows, y, arena + 3008, 2u, 32, rows);
-        tn_max_pool2d_s8_row(&model_l4, rows, arena + 2432);
-        OBSERVE(4, arena + 2432, y * 8, 4, 8, 6000);
-        fresh |= 0x40u;
+        tn_stream_rows(&model_l4.rows, y, arena + 2816, 2u, 32, rows);
+        tn_max_pool2d_s8_row(&model_l4, rows, arena + 2656 + (size_t)(y % 3u) * 32);
+        OBSERVE(4, arena + 2656 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
+        fresh |= 0x20u;
         fired = 1;
-    } else if ((fresh & 0xffffc3u) == 0) {
+    } else if ((fresh & 0xffffe1u) == 0) {
         return fired;
     }
 
@@ -1140,21 +1141,21 @@ static int model_pass(model_state *s, uint32_t fresh)
     if ((fresh & 0x1u) != 0 && tn_stream_ready(&model_l5.rows, s->done[6], s->done[0])) {
         const unsigned y = s->done[6]++;
         (void)y;
-        tn_stream_rows(&model_l5.rows, y, arena + 3072, 3u, 4, rows);
+        tn_stream_rows(&model_l5.rows, y, arena + 2944, 3u, 4, rows);
         tn_conv2d_s8_row(&model_l5, rows, arena + 2880 + (size_t)(y % 2u) * 32);
         OBSERVE(5, arena + 2880 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 6000);
-        fresh |= 0x2u;
+        fresh |= 0x40u;
         fired = 1;
-    } else if ((fresh & 0xffffc2u) == 0) {
+    } else if ((fresh & 0xffffe0u) == 0) {
         return fired;
     }
 
     /* layer 6: ADD [1, 750, 4, 8] and [1, 750, 4, 8] -> [1, 750, 4, 8], activation=NONE, 'ulw_sleepnet_folded/block1_add/add' */
-    if ((fresh & 0x42u) != 0 && s->done[7] < s->done[5] && s->done[7] < s->done[6]) {
+    if ((fresh & 0x60u) != 0 && s->done[7] < s->done[5] && s->done[7] < s->done[6]) {
         const unsigned y = s->done[7]++;
         (void)y;
-        tn_add_s8_run(&model_l6, arena + 2432, arena + 2880 + (size_t)(y % 2u) * 32, arena + 2784 + (size_t)(y % 3u) * 32);
-        OBSERVE(6, arena + 2784 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
+        tn_add_s8_run(&model_l6, arena + 2656 + (size_t)(y % 3u) * 32, arena + 2880 + (size_t)(y % 2u) * 32, arena + 2656 + (size_t)(y % 3u) * 32);
+        OBSERVE(6, arena + 2656 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
         fresh |= 0x80u;
         fired = 1;
     } else if ((fresh & 0xffff80u) == 0) {
@@ -1165,77 +1166,77 @@ static int model_pass(model_state *s, uint32_t fresh)
     if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l7.rows, s->done[8], s->done[7])) {
         const unsigned y = s->done[8]++;
         (void)y;
-        tn_stream_rows(&model_l7.rows, y, arena + 2784, 3u, 32, rows);
+        tn_stream_rows(&model_l7.rows, y, arena + 2656, 3u, 32, rows);
         tn_depthwise_conv2d_s8_row(&model_l7, rows, arena + 2432);
         OBSERVE(7, arena + 2432, y * 8, 4, 8, 6000);
-        fresh |= 0x200u;
+        fresh |= 0x100u;
         fired = 1;
     } else if ((fresh & 0xffff80u) == 0) {
         return fired;
     }
 
     /* layer 8: CONV_2D [1, 750, 4, 8] -> [1, 750, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_a_relu/Relu;ulw_sleepnet_folded/block2_main_a_no' */
-    if ((fresh & 0x200u) != 0 && tn_stream_ready(&model_l8.rows, s->done[9], s->done[8])) {
+    if ((fresh & 0x100u) != 0 && tn_stream_ready(&model_l8.rows, s->done[9], s->done[8])) {
         const unsigned y = s->done[9]++;
         (void)y;
         tn_stream_rows(&model_l8.rows, y, arena + 2432, 1u, 32, rows);
-        tn_conv2d_s8_row(&model_l8, rows, arena + 2176 + (size_t)(y % 2u) * 64);
-        OBSERVE(8, arena + 2176 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 12000);
-        fresh |= 0x400u;
+        tn_conv2d_s8_row(&model_l8, rows, arena + 2048 + (size_t)(y % 2u) * 64);
+        OBSERVE(8, arena + 2048 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 12000);
+        fresh |= 0x200u;
         fired = 1;
-    } else if ((fresh & 0xfffd80u) == 0) {
+    } else if ((fresh & 0xfffe80u) == 0) {
         return fired;
     }
 
     /* layer 9: MAX_POOL_2D [1, 750, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_a_pool/MaxPool' */
-    if ((fresh & 0x400u) != 0 && tn_stream_ready(&model_l9.rows, s->done[10], s->done[9])) {
+    if ((fresh & 0x200u) != 0 && tn_stream_ready(&model_l9.rows, s->done[10], s->done[9])) {
         const unsigned y = s->done[10]++;
         (void)y;
-        tn_stream_rows(&model_l9.rows, y, arena + 2176, 2u, 64, rows);
+        tn_stream_rows(&model_l9.rows, y, arena + 2048, 2u, 64, rows);
         tn_max_pool2d_s8_row(&model_l9, rows, arena + 1664 + (size_t)(y % 3u) * 64);
         OBSERVE(9, arena + 1664 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 6000);
-        fresh |= 0x800u;
+        fresh |= 0x400u;
         fired = 1;
-    } else if ((fresh & 0xfff980u) == 0) {
+    } else if ((fresh & 0xfffc80u) == 0) {
         return fired;
     }
 
     /* layer 10: DEPTHWISE_CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_b_depthwise/depthwise1' */
-    if ((fresh & 0x800u) != 0 && tn_stream_ready(&model_l10.rows, s->done[11], s->done[10])) {
+    if ((fresh & 0x400u) != 0 && tn_stream_ready(&model_l10.rows, s->done[11], s->done[10])) {
         const unsigned y = s->done[11]++;
         (void)y;
         tn_stream_rows(&model_l10.rows, y, arena + 1664, 3u, 64, rows);
         tn_depthwise_conv2d_s8_row(&model_l10, rows, arena + 2432);
         OBSERVE(10, arena + 2432, y * 16, 4, 16, 6000);
-        fresh |= 0x1000u;
+        fresh |= 0x800u;
         fired = 1;
-    } else if ((fresh & 0xfff180u) == 0) {
+    } else if ((fresh & 0xfff880u) == 0) {
         return fired;
     }
 
     /* layer 11: CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_b_relu/Relu;ulw_sleepnet_folded/block2_main_b_no' */
-    if ((fresh & 0x1000u) != 0 && tn_stream_ready(&model_l11.rows, s->done[12], s->done[11])) {
+    if ((fresh & 0x800u) != 0 && tn_stream_ready(&model_l11.rows, s->done[12], s->done[11])) {
         const unsigned y = s->done[12]++;
         (void)y;
         tn_stream_rows(&model_l11.rows, y, arena + 2432, 1u, 64, rows);
-        tn_conv2d_s8_row(&model_l11, rows, arena + 2304 + (size_t)(y % 2u) * 64);
-        OBSERVE(11, arena + 2304 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 6000);
-        fresh |= 0x2000u;
+        tn_conv2d_s8_row(&model_l11, rows, arena + 2176 + (size_t)(y % 2u) * 64);
+        OBSERVE(11, arena + 2176 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 6000);
+        fresh |= 0x1000u;
         fired = 1;
-    } else if ((fresh & 0xffe180u) == 0) {
+    } else if ((fresh & 0xfff080u) == 0) {
         return fired;
     }
 
     /* layer 12: MAX_POOL_2D [1, 375, 4, 16] -> [1, 188, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_b_pool/MaxPool' */
-    if ((fresh & 0x2000u) != 0 && tn_stream_ready(&model_l12.rows, s->done[13], s->done[12])) {
+    if ((fresh & 0x1000u) != 0 && tn_stream_ready(&model_l12.rows, s->done[13], s->done[12])) {
         const unsigned y = s->done[13]++;
         (void)y;
-        tn_stream_rows(&model_l12.rows, y, arena + 2304, 2u, 64, rows);
-        tn_max_pool2d_s8_row(&model_l12, rows, arena + 2432);
-        OBSERVE(12, arena + 2432, y * 16, 4, 16, 3008);
-        fresh |= 0x4000u;
+        tn_stream_rows(&model_l12.rows, y, arena + 2176, 2u, 64, rows);
+        tn_max_pool2d_s8_row(&model_l12, rows, arena + 1856 + (size_t)(y % 3u) * 64);
+        OBSERVE(12, arena + 1856 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 3008);
+        fresh |= 0x2000u;
         fired = 1;
-    } else if ((fresh & 0xffc180u) == 0) {
+    } else if ((fresh & 0xffe080u) == 0) {
         return fired;
     }
 
@@ -1243,20 +1244,20 @@ static int model_pass(model_state *s, uint32_t fresh)
     if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l13.rows, s->done[14], s->done[7])) {
         const unsigned y = s->done[14]++;
         (void)y;
-        tn_stream_rows(&model_l13.rows, y, arena + 2784, 3u, 32, rows);
-        tn_conv2d_s8_row(&model_l13, rows, arena + 2048 + (size_t)(y % 2u) * 64);
-        OBSERVE(13, arena + 2048 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 3008);
-        fresh |= 0x100u;
+        tn_stream_rows(&model_l13.rows, y, arena + 2656, 3u, 32, rows);
+        tn_conv2d_s8_row(&model_l13, rows, arena + 2304 + (size_t)(y % 2u) * 64);
+        OBSERVE(13, arena + 2304 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 3008);
+        fresh |= 0x4000u;
         fired = 1;
-    } else if ((fresh & 0xffc100u) == 0) {
+    } else if ((fresh & 0xffe000u) == 0) {
         return fired;
     }
 
     /* layer 14: ADD [1, 188, 4, 16] and [1, 188, 4, 16] -> [1, 188, 4, 16], activation=NONE, 'ulw_sleepnet_folded/block2_add/add' */
-    if ((fresh & 0x4100u) != 0 && s->done[15] < s->done[13] && s->done[15] < s->done[14]) {
+    if ((fresh & 0x6000u) != 0 && s->done[15] < s->done[13] && s->done[15] < s->done[14]) {
         const unsigned y = s->done[15]++;
         (void)y;
-        tn_add_s8_run(&model_l14, arena + 2432, arena + 2048 + (size_t)(y % 2u) * 64, arena + 1856 + (size_t)(y % 3u) * 64);
+        tn_add_s8_run(&model_l14, arena + 1856 + (size_t)(y % 3u) * 64, arena + 2304 + (size_t)(y % 2u) * 64, arena + 1856 + (size_t)(y % 3u) * 64);
         OBSERVE(14, arena + 1856 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 3008);
         fresh |= 0x8000u;
         fired = 1;
@@ -1271,74 +1272,74 @@ static int model_pass(model_state *s, uint32_t fresh)
         tn_stream_rows(&model_l15.rows, y, arena + 1856, 3u, 64, rows);
         tn_depthwise_conv2d_s8_row(&model_l15, rows, arena + 2432);
         OBSERVE(15, arena + 2432, y * 16, 4, 16, 3008);
-        fresh |= 0x20000u;
+        fresh |= 0x10000u;
         fired = 1;
     } else if ((fresh & 0xff8000u) == 0) {
         return fired;
     }
 
     /* layer 16: CONV_2D [1, 188, 4, 16] -> [1, 188, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_a_relu/Relu;ulw_sleepnet_folded/block3_main_a_no' */
-    if ((fresh & 0x20000u) != 0 && tn_stream_ready(&model_l16.rows, s->done[17], s->done[16])) {
+    if ((fresh & 0x10000u) != 0 && tn_stream_ready(&model_l16.rows, s->done[17], s->done[16])) {
         const unsigned y = s->done[17]++;
         (void)y;
         tn_stream_rows(&model_l16.rows, y, arena + 2432, 1u, 64, rows);
-        tn_conv2d_s8_row(&model_l16, rows, arena + 1152 + (size_t)(y % 2u) * 128);
-        OBSERVE(16, arena + 1152 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 6016);
-        fresh |= 0x40000u;
+        tn_conv2d_s8_row(&model_l16, rows, arena + 896 + (size_t)(y % 2u) * 128);
+        OBSERVE(16, arena + 896 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 6016);
+        fresh |= 0x20000u;
         fired = 1;
-    } else if ((fresh & 0xfd8000u) == 0) {
+    } else if ((fresh & 0xfe8000u) == 0) {
         return fired;
     }
 
     /* layer 17: MAX_POOL_2D [1, 188, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_a_pool/MaxPool' */
-    if ((fresh & 0x40000u) != 0 && tn_stream_ready(&model_l17.rows, s->done[18], s->done[17])) {
+    if ((fresh & 0x20000u) != 0 && tn_stream_ready(&model_l17.rows, s->done[18], s->done[17])) {
         const unsigned y = s->done[18]++;
         (void)y;
-        tn_stream_rows(&model_l17.rows, y, arena + 1152, 2u, 128, rows);
+        tn_stream_rows(&model_l17.rows, y, arena + 896, 2u, 128, rows);
         tn_max_pool2d_s8_row(&model_l17, rows, arena + 512 + (size_t)(y % 3u) * 128);
         OBSERVE(17, arena + 512 + (size_t)(y % 3u) * 128, y * 32, 4, 32, 3008);
-        fresh |= 0x80000u;
+        fresh |= 0x40000u;
         fired = 1;
-    } else if ((fresh & 0xf98000u) == 0) {
+    } else if ((fresh & 0xfc8000u) == 0) {
         return fired;
     }
 
     /* layer 18: DEPTHWISE_CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_b_depthwise/depthwise1' */
-    if ((fresh & 0x80000u) != 0 && tn_stream_ready(&model_l18.rows, s->done[19], s->done[18])) {
+    if ((fresh & 0x40000u) != 0 && tn_stream_ready(&model_l18.rows, s->done[19], s->done[18])) {
         const unsigned y = s->done[19]++;
         (void)y;
         tn_stream_rows(&model_l18.rows, y, arena + 512, 3u, 128, rows);
         tn_depthwise_conv2d_s8_row(&model_l18, rows, arena + 2432);
         OBSERVE(18, arena + 2432, y * 32, 4, 32, 3008);
-        fresh |= 0x100000u;
+        fresh |= 0x80000u;
         fired = 1;
-    } else if ((fresh & 0xf18000u) == 0) {
+    } else if ((fresh & 0xf88000u) == 0) {
         return fired;
     }
 
     /* layer 19: CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_b_relu/Relu;ulw_sleepnet_folded/block3_main_b_no' */
-    if ((fresh & 0x100000u) != 0 && tn_stream_ready(&model_l19.rows, s->done[20], s->done[19])) {
+    if ((fresh & 0x80000u) != 0 && tn_stream_ready(&model_l19.rows, s->done[20], s->done[19])) {
         const unsigned y = s->done[20]++;
         (void)y;
         tn_stream_rows(&model_l19.rows, y, arena + 2432, 1u, 128, rows);
-        tn_conv2d_s8_row(&model_l19, rows, arena + 1408 + (size_t)(y % 2u) * 128);
-        OBSERVE(19, arena + 1408 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 3008);
-        fresh |= 0x200000u;
+        tn_conv2d_s8_row(&model_l19, rows, arena + 1152 + (size_t)(y % 2u) * 128);
+        OBSERVE(19, arena + 1152 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 3008);
+        fresh |= 0x100000u;
         fired = 1;
-    } else if ((fresh & 0xe18000u) == 0) {
+    } else if ((fresh & 0xf08000u) == 0) {
         return fired;
     }
 
     /* layer 20: MAX_POOL_2D [1, 94, 4, 32] -> [1, 47, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_b_pool/MaxPool' */
-    if ((fresh & 0x200000u) != 0 && tn_stream_ready(&model_l20.rows, s->done[21], s->done[20])) {
+    if ((fresh & 0x100000u) != 0 && tn_stream_ready(&model_l20.rows, s->done[21], s->done[20])) {
         const unsigned y = s->done[21]++;
         (void)y;
-        tn_stream_rows(&model_l20.rows, y, arena + 1408, 2u, 128, rows);
+        tn_stream_rows(&model_l20.rows, y, arena + 1152, 2u, 128, rows);
         tn_max_pool2d_s8_row(&model_l20, rows, arena + 2432);
         OBSERVE(20, arena + 2432, y * 32, 4, 32, 1504);
-        fresh |= 0x400000u;
+        fresh |= 0x200000u;
         fired = 1;
-    } else if ((fresh & 0xc18000u) == 0) {
+    } else if ((fresh & 0xe08000u) == 0) {
         return fired;
     }
 
@@ -1347,20 +1348,20 @@ static int model_pass(model_state *s, uint32_t fresh)
         const unsigned y = s->done[22]++;
         (void)y;
         tn_stream_rows(&model_l21.rows, y, arena + 1856, 3u, 64, rows);
-        tn_conv2d_s8_row(&model_l21, rows, arena + 896 + (size_t)(y % 2u) * 128);
-        OBSERVE(21, arena + 896 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 1504);
-        fresh |= 0x10000u;
+        tn_conv2d_s8_row(&model_l21, rows, arena + 1408 + (size_t)(y % 2u) * 128);
+        OBSERVE(21, arena + 1408 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 1504);
+        fresh |= 0x400000u;
         fired = 1;
-    } else if ((fresh & 0xc10000u) == 0) {
+    } else if ((fresh & 0xe00000u) == 0) {
         return fired;
     }
 
     /* layer 22: ADD [1, 47, 4, 32] and [1, 47, 4, 32] -> [1, 47, 4, 32], activation=NONE, 'ulw_sleepnet_folded/block3_add/add' */
-    if ((fresh & 0x410000u) != 0 && s->done[23] < s->done[21] && s->done[23] < s->done[22]) {
+    if ((fresh & 0x600000u) != 0 && s->done[23] < s->done[21] && s->done[23] < s->done[22]) {
         const unsigned y = s->done[23]++;
         (void)y;
-        tn_add_s8_run(&model_l22, arena + 2432, arena + 896 + (size_t)(y % 2u) * 128, arena + 2560);
-        OBSERVE(22, arena + 2560, y * 32, 4, 32, 1504);
+        tn_add_s8_run(&model_l22, arena + 2432, arena + 1408 + (size_t)(y % 2u) * 128, arena + 2432);
+        OBSERVE(22, arena + 2432, y * 32, 4, 32, 1504);
         fresh |= 0x800000u;
         fired = 1;
     } else if ((fresh & 0x800000u) == 0) {
@@ -1371,23 +1372,11 @@ static int model_pass(model_state *s, uint32_t fresh)
     if ((fresh & 0x800000u) != 0 && s->done[24] < s->done[23]) {
         const unsigned y = s->done[24]++;
         (void)y;
-        tn_average_pool2d_s8_add(&model_l23, arena + 2560, s->arena + 0, y);
+        tn_average_pool2d_s8_add(&model_l23, arena + 2432, s->arena + 0, y);
         fired = 1;
     }
 
     return fired;
-}
-
-/* A slice has been written into the input's ring. */
-static void model_arrived(model_state *s)
-{
-    s->done[0]++;
-    (void)model_pass(s, 0x1u);
-    if (s->done[0] == MODEL_SLICES) {
-        /* The windows that reach behind the stream. */
-        while (model_pass(s, 0xffffffu) != 0) {
-        }
-    }
 }
 
 void model_push_block(model_state *s, const int8_t *samples, size_t slices, ptrdiff_t slice_stride,
@@ -1399,13 +1388,19 @@ void model_push_block(model_state *s, const int8_t *samples, size_t slices, ptrd
     int8_t *const arena = (int8_t *)s->arena;
     for (; slices > 0 && s->done[0] < MODEL_SLICES; --slices, samples += slice_stride) {
         const unsigned t = s->done[0];
-        int8_t *slot = arena + 3072 + (size_t)(t % 3u) * 4;
+        int8_t *slot = arena + 2944 + (size_t)(t % 3u) * 4;
         const int8_t *channel = samples;
         (void)t;
         for (int i = 0; i < 4; ++i, channel += channel_stride) {
             *slot++ = *channel;
         }
-        model_arrived(s);
+        s->done[0]++;
+        (void)model_pass0(s, 0x1u);
+        if (s->done[0] == MODEL_SLICES) {
+            /* The windows that reach behind the stream. */
+            while (model_pass0(s, 0xffffffu) != 0) {
+            }
+        }
     }
 }
 
@@ -1428,12 +1423,15 @@ int model_finish(model_state *s, model_outputs *out)
     /* layer 23: AVERAGE_POOL_2D [1, 47, 4, 32] -> [1, 1, 4, 32], padding=VALID, stride_w=1, stride_h=47, filter_w=1, filter_h=47, activation=NONE, 'ulw_sleepnet_folded/average/AvgPool' */
     tn_average_pool2d_s8_finish(&model_l23, s->arena + 0, arena + 512);
     OBSERVE(23, arena + 512 + 0, 0 * 32, 4, 32, 32);
+
     /* layer 24: FULLY_CONNECTED [1, 128] -> [1, 64], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/MatMul1' */
     tn_conv2d_s8_run(&model_l24, s->rows, arena + 512, arena);
     OBSERVE(24, arena, 0, 1, 64, 0);
+
     /* layer 25: FULLY_CONNECTED [1, 64] -> [1, 5], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/BiasAdd;ulw_sleepnet_folded/stages/MatMul;ulw_sleepne' */
     tn_conv2d_s8_run(&model_l25, s->rows, arena, arena + 64);
     OBSERVE(25, arena + 64, 0, 1, 5, 0);
+
     /* layer 26: SOFTMAX [1, 5] -> [1, 5], beta=1.0, 'StatefulPartitionedCall:0' */
     tn_softmax_s8_run(&model_l26, arena + 64, out->output0);
     OBSERVE(26, out->output0, 0, 1, 5, 0);

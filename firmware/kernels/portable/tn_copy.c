@@ -41,3 +41,11 @@ void tn_fill_run(void *out, int8_t value, size_t count)
 {
     (void)memset(out, value, count);
 }
+
+TN_HOT void tn_pad_s8_row(const tn_pad_s8 *p, const int8_t *const *rows, int8_t *out)
+{
+    (void)memset(out, p->value, p->bytes);
+    if (rows[0] != NULL) {
+        tn_copy_run(&p->copy, rows[0], out);
+    }
+}

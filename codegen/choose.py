@@ -1,0 +1,179 @@
+"""The choice of a schedule: which ones there are, what each costs, and which meets the limits.
+
+A stream may go along either spatial axis, and at every border between two segments what feeds back may be stored or
+made again. Borders are improved one by one until nothing gets better; what counts as better is the caller's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from . import passes
+from .cost import CostModel, Estimate, work_of
+from .errors import OptionError
+from .ir import Graph
+from .ops import operator_of
+from .partition import Partition, partition
+from .passes.swap_axes import swap_axes
+from .schedule import Draft, Schedule, check_outputs, make_schedule
+from .segments import STORE_ALL, Builder, find_walks
+from .targets import Target
+
+SCHEDULES = ("whole", "stream", "stream-h", "stream-w", "auto", "min-ram", "min-instructions")
+_SWEEPS = 2
+_MOST_OPTIONS = 6
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes that a board can spare; None where nobody asks."""
+
+    ram: int | None = None
+    flash: int | None = None
+
+    def excess(self, state: int, flash: int) -> int:
+        """Bytes by which both are exceeded."""
+        over = [used - most for used, most in ((state, self.ram), (flash, self.flash)) if most is not None]
+        return sum(max(bytes_, 0) for bytes_ in over)
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any."""
+        return self.ram is not None or self.flash is not None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to run the model.
+
+    Attributes
+    ----------
+    name : str
+        ``whole``, ``stream-h`` or ``stream-w``.
+    swapped : frozenset of int
+        Tensors whose spatial axes are exchanged in the graph that is run.
+    state_bytes : int
+        Exact.
+    """
+
+    name: str
+    schedule: Schedule
+    swapped: frozenset[int]
+    state_bytes: int
+    estimate: Estimate
+
+
+#: Smaller is better; given state and flash in bytes and instructions.
+_Rank = Callable[[float, float, float], tuple[float, ...]]
+
+
+def choose(graph: Graph, name: str, target: Target, limits: Limits) -> Candidate:
+    """The best schedule of those that `name` allows.
+
+    Raises
+    ------
+    OptionError
+        When there is none, or none that keeps within the limits.
+    UnsupportedError
+        When an output of the model is computed by no layer.
+    """
+    check_outputs(graph)
+    rank = _rank(name, limits)
+    candidates = []
+    for axis in _axes(name):
+        candidates += _along(graph, axis, target, rank)
+    if not candidates:
+        raise OptionError(f"schedule '{name}' is not possible: the model's first layer needs its whole input")
+    best = min(candidates, key=lambda c: rank(c.state_bytes, c.estimate.flash_bytes, c.estimate.instructions))
+    if limits.excess(best.state_bytes, best.estimate.flash_bytes):
+        raise OptionError(_no_room(candidates, limits))
+    return best
+
+
+def _axes(name: str) -> tuple[str, ...]:
+    fixed = {"whole": ("",), "stream": ("h", "w"), "stream-h": ("h",), "stream-w": ("w",)}
+    return fixed.get(name, ("h", "w", ""))
+
+
+def _rank(name: str, limits: Limits) -> _Rank:
+    def excess(state: float, flash: float) -> int:
+        return limits.excess(int(state), int(flash))
+
+    if name == "min-ram":
+        return lambda state, flash, work: (excess(state, flash), state, work)
+    if name == "min-instructions" or (name == "auto" and limits.given):
+        return lambda state, flash, work: (excess(state, flash), work, state)
+    # A re-run has to save a larger share of the state than it adds to the work.
+    return lambda state, flash, work: (excess(state, flash), state * work)
+
+
+def _no_room(candidates: list[Candidate], limits: Limits) -> str:
+    least = min(candidates, key=lambda c: (limits.excess(c.state_bytes, c.estimate.flash_bytes), c.state_bytes))
+    asked = [f"{n:,} bytes of {what}" for n, what in ((limits.ram, "RAM"), (limits.flash, "flash")) if n is not None]
+    return (
+        f"no schedule fits {' and '.join(asked)}: the nearest is '{least.name}' with {least.state_bytes:,} bytes of "
+        f"state and about {least.estimate.flash_bytes:,} of flash"
+    )
+
+
+def _along(graph: Graph, axis: str, target: Target, rank: _Rank) -> list[Candidate]:
+    """The best way to stream along an axis; the only one by whole tensors for the axis ''."""
+    variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
+    part = partition(passes.fuse(variant, target), target, streamed=bool(axis))
+    if part is None:
+        return []
+    model = CostModel(target)
+    search = _Search(part, target, model, rank)
+    schedule = make_schedule(search.builder.program(search.borders()), target)
+    name = f"stream-{axis}" if axis else "whole"
+    return [Candidate(name, schedule, swapped, schedule.state_bytes(target), model.estimate(schedule))]
+
+
+class _Search:
+    """Improves the borders between segments, one at a time."""
+
+    def __init__(self, part: Partition, target: Target, model: CostModel, rank: _Rank) -> None:
+        self.part = part
+        self.target = target
+        self.model = model
+        self.rank = rank
+        self.builder = Builder(part)
+        self.macs = {p: operator_of(s.node).macs(part.graph, s.node) for p, s in part.stages.items()}
+
+    def borders(self) -> Mapping[int, int]:
+        """The best ones found, by number of the segment."""
+        best: dict[int, int] = {}
+        value = self._value(best)
+        for _ in range(_SWEEPS):
+            before = value
+            for number in reversed(range(1, self.part.walks)):
+                for option in self._options(best, number):
+                    trial = {**best, number: option}
+                    found = self._value(trial)
+                    if found < value:
+                        best, value = trial, found
+            if value == before:
+                break
+        return best
+
+    def _value(self, borders: Mapping[int, int]) -> tuple[float, ...]:
+        draft = Draft(self.builder.program(borders), self.target)
+        work = sum(self.model.instructions(work_of(self.part.graph, step)) for step in draft.steps)
+        return self.rank(draft.least_state(), self.model.flash(draft.steps), work)
+
+    def _options(self, borders: Mapping[int, int], number: int) -> list[int]:
+        """Borders worth trying: no other stores less for the same work."""
+        positions = [p for p in self.part.stages if self.part.level_of(p) < number]
+        found: dict[tuple[int, int], int] = {}
+        for border in [STORE_ALL, *sorted(positions, reverse=True), -1]:
+            walks = find_walks(self.part, {**borders, number: border})
+            stored = {t for walk in walks for t in walk.stored}
+            kept = sum(self.part.graph.tensors[t].bytes for t in stored)
+            again = sum(self.macs[p] for walk in walks for p in walk.again)
+            found.setdefault((kept, again), border)
+        best = [k for k in found if not any(o != k and o[0] <= k[0] and o[1] <= k[1] for o in found)]
+        return [found[key] for key in sorted(best)[:_MOST_OPTIONS]]

@@ -1,0 +1,149 @@
+"""What a schedule will cost, before anything is built: instructions and flash, estimated from measurements.
+
+Instructions of a layer are ``per_mac * MACs + per_output * codes written + per_call * kernel calls``, with coefficients
+per core and kernel in ``cost.json``; ``python -m thumbnet.host_tools.fit_cost`` measures them anew. Flash is exact for
+constants; code is the measured size of each kernel plus a size per generated call. State is not estimated: it is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .emit_steps import element_count
+from .ir import Graph
+from .ops import operator_of
+from .ops.base import Array, Lowered
+from .schedule import Schedule, Step
+from .segments import Segment
+from .targets import Target
+
+DATA = Path(__file__).parent / "cost.json"
+
+#: Bytes of one element of each array type.
+ITEM_BYTES = {
+    **{"int8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4},
+    **{"tn_channel": 16, "tn_dsp_channel": 16, "tn_dsp_signed_channel": 24},
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one layer does in all: multiply-accumulates, codes written (read, for a reduction), kernel calls."""
+
+    kernel: str
+    macs: int
+    outputs: int
+    calls: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Instructions and flash of a schedule.
+
+    Attributes
+    ----------
+    instructions : int
+        Of one inference.
+    push_mean, push_max : int
+        Of one push, 0 where nothing is pushed; the last push, which runs the stream dry, counts.
+    finish : int
+        Of what is left when the stream has ended.
+    flash_bytes : int
+        Constants and code of the model.
+    """
+
+    instructions: int
+    push_mean: int
+    push_max: int
+    finish: int
+    flash_bytes: int
+
+
+def array_bytes(array: Array) -> int:
+    """Flash that a constant takes."""
+    return element_count(array) * ITEM_BYTES[array.ctype]
+
+
+def kernel_of(lowered: Lowered) -> str:
+    """Name under which the cost of a layer is listed."""
+    if lowered.inline:
+        return lowered.inline
+    return lowered.calls[-1].function.removesuffix("_row").removesuffix("_run") if lowered.calls else ""
+
+
+def work_of(graph: Graph, step: Step) -> Work:
+    """Work of a layer over one inference."""
+    stage = step.stage
+    if stage is not None and stage.finish is not None:
+        return Work(kernel_of(step.lowered), 0, graph.input(step.node, 0).elements, stage.slices)
+    outputs = sum(graph.tensors[t].elements for t in step.node.outputs)
+    calls = len(step.lowered.calls)
+    if stage is not None:
+        calls *= stage.slices
+    elif step.lowered.window_rows:
+        calls *= graph.output(step.node).shape[1] if len(graph.output(step.node).shape) == 4 else 1
+    return Work(kernel_of(step.lowered), operator_of(step.node).macs(graph, step.node), outputs, calls)
+
+
+@cache
+def _data() -> Mapping[str, Any]:
+    return json.loads(DATA.read_text())  # type: ignore[no-any-return]
+
+
+class CostModel:
+    """Coefficients of one core; kernels without a measurement count as the core's average."""
+
+    def __init__(self, target: Target) -> None:
+        data = _data()
+        core = data["cores"].get(target.name) or data["cores"][data["alike"][target.name]]
+        self._kernels: Mapping[str, list[float]] = core["kernels"]
+        self._pass: float = core["pass"]
+        self._try: float = core["try"]
+        self._code: Mapping[str, int] = data["code_bytes"]
+
+    def instructions(self, work: Work) -> float:
+        """Instructions of a layer over one inference."""
+        per_mac, per_output, per_call = self._kernels.get(work.kernel, self._kernels["other"])
+        return per_mac * work.macs + per_output * work.outputs + per_call * work.calls
+
+    def estimate(self, schedule: Schedule) -> Estimate:
+        """Instructions and flash of a schedule."""
+        graph = schedule.program.graph
+        costs = {step.index: self.instructions(work_of(graph, step)) for step in schedule.steps}
+        total, pushes = sum(costs.values()), np.zeros(1)
+        for segment in (s for s in schedule.program.segments if s is not None):
+            steps = [s for s in schedule.steps if s.stage is not None and s.segment == segment.number]
+            ticks = self._ticks(segment, [costs[step.index] for step in steps])
+            total += ticks.sum() - sum(costs[step.index] for step in steps)
+            if segment.number == 0:
+                pushes = np.append(ticks[: segment.length - 1], ticks[segment.length - 1 :].sum())
+        mean, most = (float(pushes.mean()), float(pushes.max())) if schedule.streams else (0.0, 0.0)
+        finish = total - pushes.sum() if schedule.streams else 0.0
+        return Estimate(round(total), round(mean), round(most), round(finish), self.flash(schedule.steps))
+
+    def _ticks(self, segment: Segment, costs: list[float]) -> npt.NDArray[np.float64]:
+        """Instructions at every tick of a segment: those of the layers that fire, and of finding out which do."""
+        last = max([segment.length, *(int(f[-1]) + 1 for f in segment.timing.fires if len(f))])
+        ticks = np.full(last, self._pass)
+        ticks[segment.length :] += self._try * len(segment.stages)
+        for fires, cost in zip(segment.timing.fires, costs, strict=True):
+            np.add.at(ticks, fires, self._try + cost / len(fires))
+        return ticks
+
+    def flash(self, steps: Sequence[Step]) -> int:
+        """Bytes of constants and code."""
+        first = [step for step in steps if not step.again]
+        constants = sum(array_bytes(array) for step in first for array in step.lowered.arrays)
+        shared = {kernel for step in first for kernel in step.lowered.kernels}
+        code = sum(self._code.get(kernel, self._code["other"]) for kernel in shared)
+        own = sum(self._code.get(step.lowered.inline, self._code["inline"]) for step in first if step.lowered.inline)
+        per_step = [self._code["stage"] if step.stage else self._code["step"] for step in steps]
+        return constants + code + own + sum(per_step) + self._code["model"]

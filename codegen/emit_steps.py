@@ -1,0 +1,215 @@
+"""Text of the layers: their constants, their own functions and the calls; layout is in the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from .literals import c_array, c_initializer, check_prefix, comment_safe, is_struct
+from .ops.base import Array, Call, Lowered
+from .schedule import Schedule, Step
+from .streaming import slice_bytes
+from .targets import Target
+
+CTYPES = {
+    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32")},
+    "bool": "uint8_t",
+    "float32": "float",
+}
+
+
+@dataclass(frozen=True)
+class ArrayText:
+    """A constant array."""
+
+    name: str
+    ctype: str
+    length: int
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class StructText:
+    """Parameters of a call."""
+
+    name: str
+    ctype: str
+    fields: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class FunctionText:
+    """A layer's own copy of an inline kernel: its parameters, local arrays and the call."""
+
+    name: str
+    parameters: str
+    scratch: list[str]
+    call: str
+
+
+@dataclass(frozen=True)
+class StepText:
+    """A layer: its constants, its own functions, its calls."""
+
+    index: int
+    comment: str
+    arrays: list[ArrayText]
+    structs: list[StructText]
+    calls: list[str]
+    observe: list[str]
+    functions: list[FunctionText]
+
+
+class Emitter:
+    """Writes the files of one model.
+
+    `swapped` are the tensors whose spatial axes are exchanged in `graph`.
+    """
+
+    def __init__(self, schedule: Schedule, prefix: str, target: Target, swapped: frozenset[int] = frozenset()) -> None:
+        self.graph = schedule.program.graph
+        self.schedule = schedule
+        self.prefix = check_prefix(prefix)
+        self.target = target
+        self.swapped = swapped
+
+    def place(self, tensor: int) -> str:
+        """C expression of a tensor's address."""
+        place = self.schedule.places[tensor]
+        if place.kind == "input":
+            return f"in->input{place.at}"
+        if place.kind == "output":
+            return f"out->output{place.at}"
+        if place.kind == "constant":
+            return f"{self.prefix}_t{place.at}"
+        return f"arena + {place.at}" if place.at else "arena"
+
+    def steps(self, segment: int) -> list[StepText]:
+        """Layers by whole tensors that follow a segment."""
+        steps = [step for step in self.schedule.steps if step.stage is None and step.segment == segment]
+        return [self.step(step, self._names(step)) for step in steps]
+
+    def constants(self) -> list[ArrayText]:
+        """Constant tensors that kernels read as ordinary inputs."""
+        used: dict[int, ArrayText] = {}
+        for step in self.schedule.steps:
+            text = " ".join(argument for call in step.lowered.calls for argument in call.arguments)
+            for position, index in enumerate(step.node.inputs):
+                if index is None or f"{{in{position}}}" not in text:
+                    continue
+                tensor = self.graph.tensors[index]
+                if tensor.data is not None:
+                    array = Array(f"t{index}", CTYPES[tensor.dtype], tensor.data)
+                    used[index] = self._array(array, f"{self.prefix}_t{index}")
+        return list(used.values())
+
+    def _array(self, array: Array, name: str) -> ArrayText:
+        return ArrayText(
+            name,
+            array.ctype,
+            element_count(array),
+            c_array(array.values),
+        )
+
+    def base(self, step: Step) -> str:
+        """Start of the names of a layer's constants."""
+        return f"{self.prefix}_l{step.first}"
+
+    def _names(self, step: Step) -> dict[str, str]:
+        names = {"rows": "s->rows"}
+        for position, index in enumerate(step.node.inputs):
+            if index is not None and index in self.schedule.places:
+                names[f"in{position}"] = self.place(index)
+        return names | {f"out{position}": self.place(index) for position, index in enumerate(step.node.outputs)}
+
+    def step(self, step: Step, places: Mapping[str, str]) -> StepText:
+        """A layer with its tensors at these places; constants come with its first step."""
+        base = self.base(step)
+        names = {array.name: f"{base}_{array.name}" for array in step.lowered.arrays} | dict(places)
+        structs: list[StructText] = []
+        calls: list[str] = []
+        functions: list[FunctionText] = []
+        for number, call in enumerate(step.lowered.calls):
+            name = base if len(step.lowered.calls) == 1 else f"{base}_{number}"
+            if call.struct:
+                structs.append(_struct(call, name, names))
+            if step.lowered.inline:
+                functions.append(_function(call, f"{name}_step", {**names, "params": f"&{name}"}, step.lowered))
+                call = replace(call, function=f"{name}_step", arguments=_passed(call))
+            calls.append(call_text(call, {**names, "params": f"&{name}"}))
+        arrays = [self._array(array, names[array.name]) for array in step.lowered.arrays]
+        observe = [] if step.stage else self.observe(step)
+        if step.again:
+            return StepText(step.index, self._comment(step), [], [], calls, observe, [])
+        return StepText(step.index, self._comment(step), arrays, structs, calls, observe, functions)
+
+    def observe(self, step: Step) -> list[str]:
+        """Show the whole output, slice by slice where its axes are exchanged."""
+        output = self.graph.output(step.node)
+        at = self.place(output.index)
+        if output.index not in self.swapped:
+            return [f"OBSERVE({step.index}, {at}, 0, 1, {output.bytes}, 0);"]
+        size = slice_bytes(output)
+        slices = range(output.shape[1])
+        return [self.observe_slice(step, f"{at} + {y * size}", str(y)) for y in slices]
+
+    def observe_slice(self, step: Step, at: str, y: str) -> str:
+        """Show one slice, in parts that are contiguous in the tensor as the model has it."""
+        output = self.graph.output(step.node)
+        size = slice_bytes(output)
+        if output.index not in self.swapped:
+            return f"OBSERVE({step.index}, {at}, {y} * {size}, 1, {size}, 0);"
+        features = output.bytes // (output.shape[1] * output.shape[2])
+        runs, stride = output.shape[2], output.shape[1] * features
+        return f"OBSERVE({step.index}, {at}, {y} * {features}, {runs}, {features}, {stride});"
+
+    def _comment(self, step: Step) -> str:
+        node, graph = step.node, self.graph
+        sources = [graph.tensors[i] for i in node.inputs if i is not None and graph.tensors[i].data is None]
+        target = graph.output(node)
+        shapes = " and ".join(str(list(t.shape)) for t in sources)
+        attributes = ", ".join(f"{key}={value}" for key, value in node.attrs.items())
+        text = f"layer {step.index}: {node.op} {shapes} -> {list(target.shape)}" + (
+            f", {attributes}" if attributes else ""
+        )
+        return f"{text}, '{comment_safe(target.name)}'"
+
+
+def element_count(array: Array) -> int:
+    """Elements as C counts them; a structure is one."""
+    return len(array.values) if is_struct(array.values) else int(array.values.size)
+
+
+def _struct(call: Call, name: str, names: Mapping[str, str]) -> StructText:
+    fields = [(key, c_initializer(value, names)) for key, value in call.params.items()]
+    return StructText(name, call.struct, fields)
+
+
+def call_text(call: Call, names: Mapping[str, str]) -> str:
+    """C statement of a call with its placeholders filled."""
+    return f"{call.function}({', '.join(argument.format(**names) for argument in call.arguments)});"
+
+
+#: What a layer's own function is given, by placeholder.
+_PARAMETERS = {
+    "rows": "const int8_t **rows",
+    "y": "unsigned y",
+    **{f"in{position}": f"const int8_t *in{position}" for position in range(2)},
+    "out0": "int8_t *out0",
+}
+
+
+def _passed(call: Call) -> tuple[str, ...]:
+    """Arguments of a call that are not constants or local arrays of the layer."""
+    return tuple(argument for argument in call.arguments if argument.strip("{}") in _PARAMETERS)
+
+
+def _function(call: Call, name: str, names: Mapping[str, str], lowered: Lowered) -> FunctionText:
+    given = [argument.strip("{}") for argument in _passed(call)]
+    local = {**names, **{key: key for key in given}, **{item.name: item.name for item in lowered.scratch}}
+    return FunctionText(
+        name,
+        ", ".join(_PARAMETERS[key] for key in given),
+        [f"{item.ctype} {item.name}[{item.length}] TN_SCRATCH;" for item in lowered.scratch],
+        call_text(call, local),
+    )

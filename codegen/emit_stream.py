@@ -1,0 +1,207 @@
+"""Text of the segments: when each layer may fire, and where in their rings the slices under its window lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from .emit_steps import Emitter, StepText, call_text
+from .schedule import Step
+from .segments import Segment
+from .streaming import slice_bytes
+
+#: Streamed tensors whose news fit one word; beyond, every layer is tried at every pass.
+_MASK_BITS = 31
+
+
+@dataclass(frozen=True)
+class StageText:
+    """One layer of a segment: when it may fire and what it does for output slice `y`."""
+
+    step: StepText
+    counter: int
+    condition: str
+    setup: list[str]
+    provides: int
+    later: int
+    finish: list[str]
+    observe: str
+
+
+@dataclass(frozen=True)
+class SegmentText:
+    """One walk: its pass over the stages, how slices come in, and the whole layers after it."""
+
+    number: int
+    length: int
+    parameters: str
+    arguments: str
+    drained: str
+    arrived: list[str]
+    stages: list[StageText]
+    window_rows: int
+    fresh_input: int
+    fresh_all: int
+    uses_arena: bool
+
+
+@dataclass(frozen=True)
+class StreamText:
+    """The stream as the template shows it: the layout of a pushed slice, and all segments.
+
+    `wholes` are the layers by whole tensors that follow each segment.
+    """
+
+    segments: list[SegmentText | None]
+    wholes: list[list[StepText]]
+    length: int
+    ring: str
+    channels: int
+    features: int
+    slice_stride: int
+    channel_stride: int
+
+
+def stream_text(emitter: Emitter) -> StreamText:
+    """Text of every segment."""
+    segments = emitter.schedule.program.segments
+    first = segments[0]
+    assert first is not None
+    (pushed,) = first.sources
+    source = emitter.graph.tensors[pushed]
+    features = source.shape[-1]
+    channels = source.elements // (first.length * features)
+    exchanged = pushed in emitter.swapped
+    return StreamText(
+        segments=[None if s is None else _SegmentWriter(emitter, s).text() for s in segments],
+        wholes=[emitter.steps(number) for number in range(len(segments))],
+        length=first.length,
+        ring=_SegmentWriter(emitter, first).ring(pushed, "t"),
+        channels=channels,
+        features=features,
+        slice_stride=features if exchanged else features * channels,
+        channel_stride=features * first.length if exchanged else features,
+    )
+
+
+class _SegmentWriter:
+    def __init__(self, emitter: Emitter, segment: Segment) -> None:
+        self.emitter = emitter
+        self.graph = emitter.graph
+        self.segment = segment
+        tensors = list(segment.timing.depths)
+        self.masks = {t: 1 << number if len(tensors) <= _MASK_BITS else 1 for number, t in enumerate(tensors)}
+        self.makers = {tensor: n for n, stage in enumerate(segment.stages) for tensor in stage.streamed}
+
+    def text(self) -> SegmentText:
+        segment = self.segment
+        steps = [s for s in self.emitter.schedule.steps if s.stage is not None and s.segment == segment.number]
+        stages = [self._stage(order, step) for order, step in enumerate(steps)]
+        # A slice of the first segment arrives in its counter, those of others as an argument.
+        given = [("uint32_t fresh", "fresh"), *([("unsigned arrived", "arrived")] if segment.number else [])]
+        writes_output = any("out->" in line for stage in stages for line in (*stage.step.calls, *stage.setup))
+        if writes_output or any("out->" in s.observe for s in stages):
+            given.append((f"{self.emitter.prefix}_outputs *out", "out"))
+        return SegmentText(
+            number=segment.number,
+            length=segment.length,
+            parameters=", ".join(parameter for parameter, _ in given),
+            arguments="".join(f", {argument}" for _, argument in given[1:]),
+            drained="".join(f", {segment.length}" if a == "arrived" else f", {a}" for _, a in given[1:]),
+            arrived=self._arrivals() if stages else [],
+            stages=stages,
+            window_rows=max((stage.lowered.window_rows for stage in segment.stages), default=0),
+            fresh_input=self._mask(segment.sources),
+            fresh_all=self._mask(self.masks),
+            uses_arena=any("arena" in line for s in stages for line in (*s.step.calls, *s.setup, s.observe)),
+        )
+
+    def _arrivals(self) -> list[str]:
+        """Declarations of how many slices of the shorter sources have been let in."""
+        lengths = [self.graph.tensors[t].shape[1] for t in self.segment.sources]
+        return [
+            f"const unsigned arrived{n} = (unsigned)((uint32_t)arrived * {length}u / {self.segment.length}u);"
+            for n, length in enumerate(lengths)
+            if length != self.segment.length
+        ]
+
+    def _arrived(self, tensor: int) -> str:
+        """C expression of how many slices of a tensor there are."""
+        if tensor in self.makers:
+            return f"s->done[{self.makers[tensor] + 1}]"
+        if self.segment.number == 0:
+            return "s->done[0]"
+        length = self.graph.tensors[tensor].shape[1]
+        return "arrived" if length == self.segment.length else f"arrived{self.segment.sources.index(tensor)}"
+
+    def _mask(self, tensors: Iterable[int]) -> int:
+        found = 0
+        for tensor in tensors:
+            found |= self.masks[tensor]
+        return found
+
+    def _start(self, tensor: int) -> str:
+        offset = self.emitter.schedule.rings.get((self.segment.number, tensor))
+        if offset is None:
+            return self.emitter.place(tensor)
+        return f"arena + {offset}" if offset else "arena"
+
+    def ring(self, tensor: int, y: str) -> str:
+        """C expression of the place of slice `y`."""
+        slot = self.segment.slot(self.emitter.schedule.program.part.root(tensor))
+        start, size = self._start(slot), slice_bytes(self.graph.tensors[slot])
+        depth = self.segment.depth(self.graph, slot)
+        if depth == 1:
+            return start
+        number = y if depth >= self.graph.tensors[slot].shape[1] else f"{y} % {depth}u"
+        return f"{start} + (size_t)({number}) * {size}"
+
+    def _stage(self, order: int, step: Step) -> StageText:
+        stage = step.stage
+        assert stage is not None
+        params = self.emitter.base(step)
+        windowed = stage.lowered.window_rows > 0
+        fired = f"s->done[{order + 1}]"
+        ready = [
+            f"tn_stream_ready(&{params}.rows, {fired}, {count})" if windowed else f"{fired} < {count}"
+            for count in dict.fromkeys(self._arrived(t) for t in stage.sources)
+        ]
+        after = [tensor for other in self.segment.stages[order + 1 :] for tensor in other.sources]
+        places = self._places(step)
+        finish: list[str] = []
+        observe = ""
+        if stage.finish is not None:
+            out = self.emitter.place(stage.outputs[0])
+            names = {"params": f"&{params}", "acc": places["acc"], "out0": out}
+            finish = [*(call_text(call, names) for call in stage.finish.calls), *self.emitter.observe(step)]
+        else:
+            observe = self.emitter.observe_slice(step, places["out0"], "y")
+        return StageText(
+            step=self.emitter.step(step, places),
+            counter=order + 1,
+            condition=" && ".join([f"(fresh & {self._mask(stage.sources):#x}u) != 0", *ready]),
+            setup=[self._rows(params, stage.sources[0])] if windowed else [],
+            provides=self._mask(stage.streamed),
+            later=self._mask(after),
+            finish=finish,
+            observe=observe,
+        )
+
+    def _rows(self, params: str, source: int) -> str:
+        slot = self.segment.slot(source)
+        depth, size = self.segment.depth(self.graph, slot), slice_bytes(self.graph.tensors[slot])
+        return f"tn_stream_rows(&{params}.rows, y, {self._start(slot)}, {depth}u, {size}, rows);"
+
+    def _places(self, step: Step) -> Mapping[str, str]:
+        stage, part = step.stage, self.emitter.schedule.program.part
+        assert stage is not None
+        places = {"rows": "rows", "y": "y"}
+        for position, index in enumerate(step.node.inputs):
+            if index is not None:
+                streamed = part.root(index) in self.segment.timing.depths
+                places[f"in{position}"] = self.ring(index, "y") if streamed else self.emitter.place(index)
+        if stage.finish is None:
+            return places | {f"out{n}": self.ring(t, "y") for n, t in enumerate(stage.outputs)}
+        offset = self.emitter.schedule.accumulators[stage.outputs[0]]
+        wide = stage.accumulator_bytes > self.graph.output(step.node).elements
+        return places | {"acc": f"s->arena + {offset // 4}" if wide else f"arena + {offset}"}
