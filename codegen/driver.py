@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 from . import passes
 from .choose import NO_LIMITS, SCHEDULES, Limits, choose
@@ -27,6 +28,7 @@ def compile_model(
     schedule: str = "whole",
     limits: Limits = NO_LIMITS,
     app: bool = False,
+    disable: Collection[str] = (),
 ) -> CompiledModel:
     """Compile an int8 .tflite model to C.
 
@@ -44,6 +46,8 @@ def compile_model(
         all needs least memory.
     app : bool
         Also write ``tn_app_model.h``, which binds the model to the device application.
+    disable : collection of str
+        Optimisations to leave out, names of :data:`thumbnet.codegen.passes.SWITCHES`; the outputs stay the same.
 
     Returns
     -------
@@ -57,15 +61,16 @@ def compile_model(
     UnsupportedError
         When it holds something that the compiler does not translate; names every such layer.
     OptionError
-        When `target`, `schedule` or `prefix` is not allowed, or the model cannot be streamed at all.
+        When `target`, `schedule`, `prefix` or `disable` is not allowed, or the model cannot be streamed at all.
     """
     core = find_target(target)
+    disable = passes.check_switches(disable)
     if schedule not in SCHEDULES:
         raise OptionError(f"unknown schedule '{schedule}': allowed are {', '.join(SCHEDULES)}")
     model = read_graph(tflite)
     _check(model)
-    graph = passes.run(model)
-    chosen = choose(graph, schedule, core, limits)
+    graph = passes.run(model, core, disable)
+    chosen = choose(graph, schedule, core, limits, disable)
     emitter = Emitter(chosen.schedule, prefix, core, chosen.swapped)
     model_hash = hashlib.sha256(tflite).hexdigest()
     inputs = describe([graph.tensors[i] for i in graph.inputs])

@@ -115,4 +115,5 @@ def _layer_info(model: Graph, tensors: Mapping[int, Tensor], step: Step) -> Laye
         macs=step.macs,
         weight_bytes=sum(array_bytes(array) for array in arrays),
         again=step.again,
+        kept=output.kept,
     )

@@ -41,9 +41,25 @@ class Quantization:
         return self.zero_points[0]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is left of a tensor of the model file along its last axis.
+
+    Attributes
+    ----------
+    channels : tuple of int
+        Position in the model's tensor of each channel that is left.
+    codes : tuple of (int or None)
+        None for those that hold the model's values; the code of those that only fill up, the same for every input.
+    """
+
+    channels: tuple[int, ...]
+    codes: tuple[int | None, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A value of the graph; `data` is set for constants only."""
+    """A value of the graph; `data` is set for constants only, `kept` where channels of the model's were removed."""
 
     index: int
     name: str
@@ -51,6 +67,7 @@ class Tensor:
     dtype: str
     quantization: Quantization | None = None
     data: npt.NDArray[Any] | None = None
+    kept: Kept | None = None
 
     @property
     def elements(self) -> int:

@@ -87,7 +87,7 @@ def manifest(
         "state_bytes": state_bytes,
         "inputs": [asdict(t) for t in inputs],
         "outputs": [asdict(t) for t in outputs],
-        "layers": [asdict(layer) for layer in layers],
+        "layers": [{k: v for k, v in asdict(layer).items() if k != "kept" or v is not None} for layer in layers],
     }
     return json.dumps(content, indent=2) + "\n"
 

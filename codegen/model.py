@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .ir import Tensor
+from .ir import Kept, Tensor
 from .memory import Plan
 
 
@@ -56,6 +56,8 @@ class LayerInfo:
         Constants that the layer brings along.
     again : bool
         Whether this is another run of a layer that came before, to save what it made from being kept.
+    kept : Kept or None
+        Which channels of the model's tensor the layer still computes; None for all.
     """
 
     index: int
@@ -69,6 +71,7 @@ class LayerInfo:
     macs: int
     weight_bytes: int
     again: bool = False
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,16 @@ class Target:
     pointer_bytes: int = 4
     extensions: tuple[str, ...] = ()
 
+    @property
+    def lanes(self) -> int:
+        """Channels that the kernels take at once: a tensor that loses dead channels keeps a multiple of this."""
+        return 1 if self.tiers == ("portable",) else 4
+
 
 _DSP = ("dsp", "portable")
+_MVE = ("mve", *_DSP)
 
-#: ``host-dsp`` runs the kernels of the DSP tier with its instructions emulated, to test them anywhere.
+#: ``host-dsp`` and ``host-mve`` run the kernels of their tiers with the instructions emulated, to test them anywhere.
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -41,9 +47,10 @@ TARGETS: dict[str, Target] = {
         Target("cortex-m4", _DSP, extensions=("dsp",)),
         Target("cortex-m7", _DSP, extensions=("dsp",)),
         Target("cortex-m33", _DSP, extensions=("dsp",)),
-        Target("cortex-m55", extensions=("dsp", "mve")),
+        Target("cortex-m55", _MVE, extensions=("dsp", "mve")),
         Target("host", pointer_bytes=8),
         Target("host-dsp", _DSP, pointer_bytes=8),
+        Target("host-mve", _MVE, pointer_bytes=8),
     )
 }
 

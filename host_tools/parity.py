@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from thumbnet.codegen.ir import Kept
 
 from .errors import DeviceError
 from .link.checksum import layer_checksum
@@ -41,12 +42,25 @@ class Device(Protocol):
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer as generated, and the tensor of the model that it must equal (None when it has no counterpart)."""
+    """A layer as generated, and the tensor of the model that it must equal (None when it has no counterpart).
+
+    `kept` says which channels of that tensor the layer computes, where the compiler removed some.
+    """
 
     index: int
     name: str
     op: str
     tensor: int | None
+    kept: Kept | None = None
+
+    def checksum(self, tensor: Array) -> int:
+        """What the device must report for the model's whole tensor."""
+        if self.kept is not None:
+            tensor = tensor[..., list(self.kept.channels)]
+            for position, code in enumerate(self.kept.codes):
+                if code is not None:
+                    tensor[..., position] = code
+        return layer_checksum(tensor)
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,7 @@ class Expected:
         """Checksum of each layer's tensor; None for a layer that the model itself does not have."""
         with self._lock:
             tensors = self._oracle.run_all(inputs)
-            return [None if layer.tensor is None else layer_checksum(tensors[layer.tensor]) for layer in layers]
+            return [None if layer.tensor is None else layer.checksum(tensors[layer.tensor]) for layer in layers]
 
 
 def compare(

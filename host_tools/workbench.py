@@ -104,7 +104,7 @@ class Workbench:
     @property
     def layers(self) -> list[Layer]:
         """The layers in the order the generated code runs them."""
-        return [Layer(x.index, x.name, x.op, x.tensor) for x in self.compiled.layers]
+        return [Layer(x.index, x.name, x.op, x.tensor, x.kept) for x in self.compiled.layers]
 
     def elf(self, observe: bool = False) -> Path:
         """Build the firmware, once; the plain and the observed build may run at the same time.

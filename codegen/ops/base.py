@@ -312,8 +312,19 @@ def axis(attrs: Mapping[str, Any], which: str, size: int, out: int, kernel: int)
         "kernel": kernel,
         "stride": stride,
         "dilation": dilation,
-        "pad": padding_before(attrs["padding"], size, kernel, stride, dilation),
+        "pad": window_padding(attrs, which, size, kernel),
     }
+
+
+def window_padding(attrs: Mapping[str, Any], which: str, size: int, kernel: int) -> int:
+    """Padding before the first of `size` elements along "h" or "w".
+
+    A pass that takes a PAD into the window sets `pad_h` and `pad_w` to what lies (before, after) the input.
+    """
+    if f"pad_{which}" in attrs:
+        before: int = attrs[f"pad_{which}"][0]
+        return before
+    return padding_before(attrs["padding"], size, kernel, attrs[f"stride_{which}"], attrs.get(f"dilation_{which}", 1))
 
 
 def windows_fit(kernel: Callable[[Graph, Node], tuple[int, int]]) -> Constraint:

@@ -53,10 +53,11 @@ def lower(graph: Graph, node: Node) -> Lowered:
     outputs = weights.shape[0]
     one: dict[str, Init] = {"in": 1, "out": 1, "kernel": 1, "stride": 1, "dilation": 1, "pad": 0}
     batches = target.elements // outputs
-    return lower_conv(graph, node, one, {**one, "in": batches, "out": batches}, _multipliers(graph, node, outputs))
+    return lower_conv(graph, node, one, {**one, "in": batches, "out": batches}, multipliers(graph, node, outputs))
 
 
-def _multipliers(graph: Graph, node: Node, outputs: int) -> list[Multiplier]:
+def multipliers(graph: Graph, node: Node, outputs: int) -> list[Multiplier]:
+    """Rescaling of each output's accumulator."""
     weights = graph.input(node, 1)
     if len(weights.q.scales) > 1:
         return channel_multipliers(graph, node, outputs)
@@ -73,7 +74,7 @@ def _stream(graph: Graph, node: Node, slicer: Slicer) -> StreamRule | None:
     one: dict[str, Init] = {"in": 1, "out": 1, "kernel": 1, "stride": 1, "dilation": 1, "pad": 0}
     rows, batches = {**one, "in": source[1], "out": source[1]}, seen.output(node).elements // outputs
     cols = {**one, "in": batches, "out": batches}
-    return row_window(lambda g, n: lower_conv(g, n, rows, cols, _multipliers(g, n, outputs)))(seen, node, slicer)
+    return row_window(lambda g, n: lower_conv(g, n, rows, cols, multipliers(g, n, outputs)))(seen, node, slicer)
 
 
 OPERATOR = Operator(
@@ -92,7 +93,7 @@ OPERATOR = Operator(
         bias_constraint(-1),
         Constraint("the bias has the scale of input times weights", _bias_scale),
         accumulator_fits((1,)),
-        rescaling(lambda graph, node: _multipliers(graph, node, graph.input(node, 1).shape[0])),
+        rescaling(lambda graph, node: multipliers(graph, node, graph.input(node, 1).shape[0])),
     ),
     lower,
     macs,

@@ -1,26 +1,67 @@
-"""Transformations of the graph, in the order in which they run."""
+"""Transformations of the graph, in the order in which they run, and the switches that turn optimisations off."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 
+from ..errors import OptionError
 from ..ir import Graph, verify
 from ..targets import Target
+from .dead_channels import dead_channels
 from .drop_unused import drop_unused
 from .fold_constants import fold_constants
 from .fuse_pool import fuse_pool
 
+Pass = Callable[[Graph, Target], Graph]
+
 #: Every pass keeps all output bytes; each stands alone in a module of its own.
-PASSES: tuple[Callable[[Graph], Graph], ...] = (fold_constants, drop_unused)
+PASSES: Mapping[str, Pass] = {
+    "fold-constants": lambda graph, target: fold_constants(graph),
+    "dead-channels": lambda graph, target: dead_channels(graph, target.lanes),
+}
+#: Joins of layers for which the target has a kernel that does both; they come last, after axes have been exchanged.
+FUSIONS: Mapping[str, Pass] = {
+    "fuse-pool": lambda graph, target: fuse_pool(graph) if "dsp" in target.tiers else graph,
+}
+#: What can be switched off, and what it does.
+SWITCHES: Mapping[str, str] = {
+    "fold-constants": "layers over constants are computed beforehand",
+    "dead-channels": "channels that are constant or unused are removed",
+    "fuse-pool": "a convolution and the max-pooling of two behind it requantize once per pooled code",
+}
 
 
-def run(graph: Graph) -> Graph:
-    """Run all passes; the graph is verified after each."""
-    for transform in PASSES:
-        graph = verify(transform(graph))
+def check_switches(names: Collection[str]) -> frozenset[str]:
+    """The names as a set.
+
+    Raises
+    ------
+    OptionError
+        When one is not of :data:`SWITCHES`.
+    """
+    unknown = sorted(set(names) - set(SWITCHES))
+    if unknown:
+        raise OptionError(f"cannot switch off '{unknown[0]}': allowed are {', '.join(SWITCHES)}")
+    return frozenset(names)
+
+
+def run(graph: Graph, target: Target, disable: Collection[str] = ()) -> Graph:
+    """Run all passes but those switched off; the graph is verified after each."""
+    *_, (_, last) = stages(graph, target, disable)
+    return last
+
+
+def stages(graph: Graph, target: Target, disable: Collection[str] = ()) -> Iterator[tuple[str, Graph]]:
+    """As :func:`run`, giving the name of each pass and the graph that it left."""
+    for name, transform in PASSES.items():
+        if name not in disable:
+            graph = verify(drop_unused(transform(graph, target)))
+            yield name, graph
+    yield "drop-unused", verify(drop_unused(graph))
+
+
+def fuse(graph: Graph, target: Target, disable: Collection[str] = ()) -> Graph:
+    """Join layers as far as the target's kernels allow."""
+    for name, transform in FUSIONS.items():
+        graph = graph if name in disable else verify(transform(graph, target))
     return graph
-
-
-def fuse(graph: Graph, target: Target) -> Graph:
-    """Join layers for which the target has a kernel that does both; comes last, after axes have been exchanged."""
-    return verify(fuse_pool(graph)) if "dsp" in target.tiers else graph

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..ir import Graph, Node, Tensor, verify
 
-_ATTRIBUTE_PAIRS = (("stride_h", "stride_w"), ("dilation_h", "dilation_w"), ("filter_h", "filter_w"))
+_ATTRIBUTE_PAIRS = tuple((f"{name}_h", f"{name}_w") for name in ("stride", "dilation", "filter", "pad"))
 _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 _WINDOWS = _WEIGHTED | {"MAX_POOL_2D", "AVERAGE_POOL_2D"}
 _REDUCTIONS = frozenset({"MEAN", "REDUCE_MAX"})

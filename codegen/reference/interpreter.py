@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..errors import OptionError, UnsupportedError
 from ..ir import Graph, Node, Tensor
+from ..quantized_math import INT8_MIN
 from ..tflite import read_graph
 from . import activations, arithmetic, conv, layout, pooling, quantize, reduce
 from .fully_connected import fully_connected
@@ -110,11 +111,21 @@ def _checked_inputs(graph: Graph, inputs: Sequence[npt.ArrayLike]) -> dict[int, 
     return checked
 
 
+def _surrounded(step: Step, code: int) -> Array:
+    """Input 0 with the explicit padding that a pass has moved into the window."""
+    widths = [step.attrs.get(name, (0, 0)) for name in ("pad_h", "pad_w")]
+    return (
+        np.pad(step.value(0), [(0, 0), *widths, (0, 0)], constant_values=code)
+        if any(map(any, widths))
+        else step.value(0)
+    )
+
+
 def _conv(function: Callable[..., Array]) -> Callable[[Step], list[Array]]:
     def run(step: Step) -> list[Array]:
         attrs = step.attrs
         result = function(
-            step.value(0),
+            _surrounded(step, step.input(0).q.zero_point),
             step.value(1),
             step.optional(2),
             stride=(attrs["stride_h"], attrs["stride_w"]),
@@ -147,7 +158,7 @@ def _pool(function: Callable[..., Array]) -> Callable[[Step], list[Array]]:
     def run(step: Step) -> list[Array]:
         attrs = step.attrs
         result = function(
-            step.value(0),
+            _surrounded(step, INT8_MIN),
             window=(attrs["filter_h"], attrs["filter_w"]),
             stride=(attrs["stride_h"], attrs["stride_w"]),
             padding=attrs["padding"],

@@ -134,19 +134,30 @@ def _convolve(draft: Draft, x: Live, state: np.random.RandomState, *, depthwise:
     shape = (1, *kernel, filters) if depthwise else (filters, *kernel, channels)
     taps = kernel[0] * kernel[1] * (1 if depthwise else channels)
     weights = codes(state, shape)
-    if state.randint(4) == 0:
-        weights[..., 0] = 0  # a dead filter or a dead input channel
+    dead = _silence(weights, state, depthwise=depthwise)
     scale = 2.0 ** state.uniform(-9, -5) * 2.0 ** state.uniform(-1, 1, size=filters)
     q_out = _output(state, x.q.scale * float(scale.mean()) * 60 * np.sqrt(taps))
     w = draft.builder.tensor(shape, scale=scale, axis=3 if depthwise else 0, data=weights)
     operands: list[int | None] = [x.index, w]
     if state.randint(4):
-        bias = state.randint(-3000, 3000, size=filters)
+        bias = np.where(dead, state.choice([0, -1, 1]), 1) * state.randint(-3000, 3000, size=filters)
         operands.append(draft.builder.tensor((filters,), "int32", scale=np.float32(x.q.scale) * scale, data=bias))
     if depthwise:
         options["depth_multiplier"] = multiplier
     op = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
     draft.add(op, operands, (1, *lengths, filters), q_out, activation=_activation(state), **options)
+
+
+def _silence(weights: Array, state: np.random.RandomState, *, depthwise: bool) -> Array:
+    """Set about half of the filters to zero, or of the input channels; gives back which filters are dead."""
+    filters = weights.shape[3 if depthwise else 0]
+    dead = np.zeros(filters, bool)
+    if state.randint(3) == 0:
+        dead = state.randint(2, size=filters) == 1
+        weights[(..., dead) if depthwise else dead] = 0
+    if not depthwise and state.randint(4) == 0:
+        weights[..., state.randint(2, size=weights.shape[3]) == 1] = 0
+    return dead
 
 
 def _conv(draft: Draft, x: Live, state: np.random.RandomState) -> None:

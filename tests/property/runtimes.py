@@ -63,6 +63,7 @@ class Generated:
     name = ""
     target = ""
     schedule = "whole"
+    disable: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
@@ -73,7 +74,7 @@ class Generated:
         return unsupported(problem)
 
     def run(self, model: bytes, inputs: Sequence[Array]) -> list[Array]:
-        compiled = compile_model(model, target=self.target, schedule=self.schedule, app=True)
+        compiled = compile_model(model, target=self.target, schedule=self.schedule, app=True, disable=self.disable)
         # The second run starts from other garbage in the state.
         block = pack(inputs, compiled.inputs) * 2
         with tempfile.TemporaryDirectory() as folder:

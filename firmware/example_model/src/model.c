@@ -20,52 +20,51 @@ void tn_observe(int layer, const void *data, size_t first, size_t runs, size_t r
 #define OBSERVE(layer, data, first, runs, run, stride) ((void)0)
 #endif
 
-/* layer 0: CONV_2D [1, 3000, 4, 1] -> [1, 3000, 4, 8], padding=SAME, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_a_relu/Relu;ulw_sleepnet_folded/block1_main_a_no' */
-TN_CONST static const int8_t model_l0_weights[24] = {
-    -63, 106, 127, 63, -106, -127, -63, 106, 127, -63, 106, 127, 63, -106, -127, 63, -106, -127, 63, -106,
-    -127, -63, 106, 127,
+/* layer 0: CONV_2D [1, 3000, 4, 1] -> [1, 3000, 4, 7], padding=SAME, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_a_relu/Relu;ulw_sleepnet_folded/block1_main_a_no' */
+TN_CONST static const int8_t model_l0_weights[21] = {
+    -63, 106, 127, 63, -106, -127, -63, 106, 127, -63, 106, 127, 63, -106, -127, 63, -106, -127, -63, 106,
+    127,
 };
-TN_CONST static const tn_channel model_l0_channels[8] = {
+TN_CONST static const tn_channel model_l0_channels[7] = {
     {-493, 21138930, -1069515273, -1065311930}, {146, 23021248, -1069514841, -1065308253},
     {-186, 28248354, -1069514963, -1065298044}, {-498, 20082000, -1069514874, -1065313994},
-    {-197, 26243590, -1069514867, -1065301959}, {-49090, 1709649882, (-2147483647 - 1), -14},
-    {370, 28834315, -1069515051, -1065296899}, {-242, 27206794, -1069514780, -1065300078},
+    {-197, 26243590, -1069514867, -1065301959}, {370, 28834315, -1069515051, -1065296899},
+    {-242, 27206794, -1069514780, -1065300078},
 };
 TN_CONST static const tn_conv2d_s8 model_l0 = {
     .rows = {.in = 3000, .out = 3000, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 1,
-    .out_channels = 8,
+    .out_channels = 7,
     .in_zero_point = 0,
     .output = {.zero_point = -128, .min = -128, .max = 127},
     .weights = model_l0_weights,
     .channels = model_l0_channels,
 };
 
-/* layer 1: MAX_POOL_2D [1, 3000, 4, 8] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_a_pool/MaxPool' */
+/* layer 1: MAX_POOL_2D [1, 3000, 4, 7] -> [1, 1500, 4, 7], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_a_pool/MaxPool' */
 TN_CONST static const tn_pool2d_s8 model_l1 = {
     .rows = {.in = 3000, .out = 1500, .kernel = 2, .stride = 2, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
-    .channels = 8,
+    .channels = 7,
     .min = -128,
     .max = 127,
 };
 
-/* layer 2: DEPTHWISE_CONV_2D [1, 1500, 4, 8] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_depthwise/depthwise1' */
-TN_CONST static const int8_t model_l2_weights[24] = {
-    -26, -55, -127, -127, -110, 23, -6, 47, -127, -107, -75, 83, 67, -111, 127, 127, 3, 127, 89, -105, -127,
-    127, 35, -98,
+/* layer 2: DEPTHWISE_CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 7], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_depthwise/depthwise1' */
+TN_CONST static const int8_t model_l2_weights[21] = {
+    -26, -55, -127, -127, -110, -6, 47, -127, -107, -75, 83, 67, 127, 127, 3, 127, 89, -105, -127, 35, -98,
 };
-TN_CONST static const tn_channel model_l2_channels[8] = {
+TN_CONST static const tn_channel model_l2_channels[7] = {
     {-19200, 3229863, 138411300, 138407923}, {-4480, 4584231, 138419709, 138403513},
     {-14464, 12699789, 138428332, 138395548}, {-19072, 7430812, 138411991, 138403801},
-    {-21760, 6681373, 138419975, 138403801}, {4992, 10881913, 138428267, 138395547},
-    {19968, 8716493, 138428292, 138393128}, {9728, 11704052, 138428401, 138395469},
+    {-21760, 6681373, 138419975, 138403801}, {19968, 8716493, 138428292, 138393128},
+    {9728, 11704052, 138428401, 138395469},
 };
 TN_CONST static const tn_depthwise_conv2d_s8 model_l2 = {
     .rows = {.in = 1500, .out = 1500, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
-    .in_channels = 8,
+    .in_channels = 7,
     .depth_multiplier = 1,
     .in_zero_point = -128,
     .output = {.zero_point = 16, .min = -128, .max = 127},
@@ -73,22 +72,22 @@ TN_CONST static const tn_depthwise_conv2d_s8 model_l2 = {
     .channels = model_l2_channels,
 };
 
-/* layer 3: CONV_2D [1, 1500, 4, 8] -> [1, 1500, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
-TN_CONST static const int8_t model_l3_weights[64] = {
-    -19, -103, -45, -127, -72, -9, 14, 97, -127, -82, -21, 3, 107, 68, 37, -30, -87, -84, -35, 10, 127, -43,
-    6, 4, 102, 67, 106, -107, -127, -110, 118, 52, -36, 84, -37, 98, -96, -54, 127, -39, 74, -127, -15, -44,
-    63, 101, -19, 54, 81, 127, -13, 68, 51, -7, -22, 35, 9, 90, 96, -31, -127, -86, -119, -66,
+/* layer 3: CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
+TN_CONST static const int8_t model_l3_weights[56] = {
+    -19, -103, -45, -127, -72, 14, 97, -127, -82, -21, 3, 107, 37, -30, -87, -84, -35, 10, 127, 6, 4, 102, 67,
+    106, -107, -127, 118, 52, -36, 84, -37, 98, -96, 127, -39, 74, -127, -15, -44, 63, -19, 54, 81, 127, -13,
+    68, 51, -22, 35, 9, 90, 96, -31, -127, -119, -66,
 };
 TN_CONST static const tn_channel model_l3_channels[8] = {
-    {3056, 54578307, -1069482224, -1065246618}, {751, 118400001, -1069416484, -1065121967},
-    {1765, 90702307, -1069417033, -1065176064}, {-2363, 50822970, -1069482165, -1065253953},
-    {-1408, 65128899, -1069481988, -1065226012}, {-1403, 103071754, -1069416808, -1065151904},
-    {-4717, 109558197, -1069417523, -1065139236}, {4492, 56385177, -1069482164, -1065243089},
+    {2912, 54578307, -1069482224, -1065246618}, {1839, 118400001, -1069416484, -1065121967},
+    {1077, 90702307, -1069417033, -1065176064}, {-4123, 50822970, -1069482165, -1065253953},
+    {-2272, 65128899, -1069481988, -1065226012}, {213, 103071754, -1069416808, -1065151904},
+    {-4829, 109558197, -1069417523, -1065139236}, {3116, 56385177, -1069482164, -1065243089},
 };
 TN_CONST static const tn_conv2d_s8 model_l3 = {
     .rows = {.in = 1500, .out = 1500, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
-    .in_channels = 8,
+    .in_channels = 7,
     .out_channels = 8,
     .in_zero_point = 16,
     .output = {.zero_point = -128, .min = -128, .max = 127},
@@ -1072,52 +1071,52 @@ static int model_pass0(model_state *s, uint32_t fresh)
     const int8_t *rows[3];
     int fired = 0;
 
-    /* layer 0: CONV_2D [1, 3000, 4, 1] -> [1, 3000, 4, 8], padding=SAME, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_a_relu/Relu;ulw_sleepnet_folded/block1_main_a_no' */
+    /* layer 0: CONV_2D [1, 3000, 4, 1] -> [1, 3000, 4, 7], padding=SAME, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_a_relu/Relu;ulw_sleepnet_folded/block1_main_a_no' */
     if ((fresh & 0x1u) != 0 && tn_stream_ready(&model_l0.rows, s->done[1], s->done[0])) {
         const unsigned y = s->done[1]++;
         (void)y;
-        tn_stream_rows(&model_l0.rows, y, arena + 2944, 3u, 4, rows);
-        tn_conv2d_s8_row(&model_l0, rows, arena + 2752 + (size_t)(y % 2u) * 32);
-        OBSERVE(0, arena + 2752 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 24000);
+        tn_stream_rows(&model_l0.rows, y, arena + 2924, 3u, 4, rows);
+        tn_conv2d_s8_row(&model_l0, rows, arena + 2868 + (size_t)(y % 2u) * 28);
+        OBSERVE(0, arena + 2868 + (size_t)(y % 2u) * 28, y * 7, 4, 7, 21000);
         fresh |= 0x2u;
         fired = 1;
     } else if ((fresh & 0xffffffu) == 0) {
         return fired;
     }
 
-    /* layer 1: MAX_POOL_2D [1, 3000, 4, 8] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_a_pool/MaxPool' */
+    /* layer 1: MAX_POOL_2D [1, 3000, 4, 7] -> [1, 1500, 4, 7], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_a_pool/MaxPool' */
     if ((fresh & 0x2u) != 0 && tn_stream_ready(&model_l1.rows, s->done[2], s->done[1])) {
         const unsigned y = s->done[2]++;
         (void)y;
-        tn_stream_rows(&model_l1.rows, y, arena + 2752, 2u, 32, rows);
-        tn_max_pool2d_s8_row(&model_l1, rows, arena + 2560 + (size_t)(y % 3u) * 32);
-        OBSERVE(1, arena + 2560 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 12000);
+        tn_stream_rows(&model_l1.rows, y, arena + 2868, 2u, 28, rows);
+        tn_max_pool2d_s8_row(&model_l1, rows, arena + 2656 + (size_t)(y % 3u) * 28);
+        OBSERVE(1, arena + 2656 + (size_t)(y % 3u) * 28, y * 7, 4, 7, 10500);
         fresh |= 0x4u;
         fired = 1;
     } else if ((fresh & 0xfffffdu) == 0) {
         return fired;
     }
 
-    /* layer 2: DEPTHWISE_CONV_2D [1, 1500, 4, 8] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_depthwise/depthwise1' */
+    /* layer 2: DEPTHWISE_CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 7], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_depthwise/depthwise1' */
     if ((fresh & 0x4u) != 0 && tn_stream_ready(&model_l2.rows, s->done[3], s->done[2])) {
         const unsigned y = s->done[3]++;
         (void)y;
-        tn_stream_rows(&model_l2.rows, y, arena + 2560, 3u, 32, rows);
+        tn_stream_rows(&model_l2.rows, y, arena + 2656, 3u, 28, rows);
         tn_depthwise_conv2d_s8_row(&model_l2, rows, arena + 2432);
-        OBSERVE(2, arena + 2432, y * 8, 4, 8, 12000);
+        OBSERVE(2, arena + 2432, y * 7, 4, 7, 10500);
         fresh |= 0x8u;
         fired = 1;
     } else if ((fresh & 0xfffff9u) == 0) {
         return fired;
     }
 
-    /* layer 3: CONV_2D [1, 1500, 4, 8] -> [1, 1500, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
+    /* layer 3: CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
     if ((fresh & 0x8u) != 0 && tn_stream_ready(&model_l3.rows, s->done[4], s->done[3])) {
         const unsigned y = s->done[4]++;
         (void)y;
-        tn_stream_rows(&model_l3.rows, y, arena + 2432, 1u, 32, rows);
-        tn_conv2d_s8_row(&model_l3, rows, arena + 2816 + (size_t)(y % 2u) * 32);
-        OBSERVE(3, arena + 2816 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 12000);
+        tn_stream_rows(&model_l3.rows, y, arena + 2432, 1u, 28, rows);
+        tn_conv2d_s8_row(&model_l3, rows, arena + 2740 + (size_t)(y % 2u) * 32);
+        OBSERVE(3, arena + 2740 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 12000);
         fresh |= 0x10u;
         fired = 1;
     } else if ((fresh & 0xfffff1u) == 0) {
@@ -1128,9 +1127,9 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x10u) != 0 && tn_stream_ready(&model_l4.rows, s->done[5], s->done[4])) {
         const unsigned y = s->done[5]++;
         (void)y;
-        tn_stream_rows(&model_l4.rows, y, arena + 2816, 2u, 32, rows);
-        tn_max_pool2d_s8_row(&model_l4, rows, arena + 2656 + (size_t)(y % 3u) * 32);
-        OBSERVE(4, arena + 2656 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
+        tn_stream_rows(&model_l4.rows, y, arena + 2740, 2u, 32, rows);
+        tn_max_pool2d_s8_row(&model_l4, rows, arena + 2560 + (size_t)(y % 3u) * 32);
+        OBSERVE(4, arena + 2560 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
         fresh |= 0x20u;
         fired = 1;
     } else if ((fresh & 0xffffe1u) == 0) {
@@ -1141,9 +1140,9 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x1u) != 0 && tn_stream_ready(&model_l5.rows, s->done[6], s->done[0])) {
         const unsigned y = s->done[6]++;
         (void)y;
-        tn_stream_rows(&model_l5.rows, y, arena + 2944, 3u, 4, rows);
-        tn_conv2d_s8_row(&model_l5, rows, arena + 2880 + (size_t)(y % 2u) * 32);
-        OBSERVE(5, arena + 2880 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 6000);
+        tn_stream_rows(&model_l5.rows, y, arena + 2924, 3u, 4, rows);
+        tn_conv2d_s8_row(&model_l5, rows, arena + 2804 + (size_t)(y % 2u) * 32);
+        OBSERVE(5, arena + 2804 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 6000);
         fresh |= 0x40u;
         fired = 1;
     } else if ((fresh & 0xffffe0u) == 0) {
@@ -1154,8 +1153,8 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x60u) != 0 && s->done[7] < s->done[5] && s->done[7] < s->done[6]) {
         const unsigned y = s->done[7]++;
         (void)y;
-        tn_add_s8_run(&model_l6, arena + 2656 + (size_t)(y % 3u) * 32, arena + 2880 + (size_t)(y % 2u) * 32, arena + 2656 + (size_t)(y % 3u) * 32);
-        OBSERVE(6, arena + 2656 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
+        tn_add_s8_run(&model_l6, arena + 2560 + (size_t)(y % 3u) * 32, arena + 2804 + (size_t)(y % 2u) * 32, arena + 2560 + (size_t)(y % 3u) * 32);
+        OBSERVE(6, arena + 2560 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
         fresh |= 0x80u;
         fired = 1;
     } else if ((fresh & 0xffff80u) == 0) {
@@ -1166,7 +1165,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l7.rows, s->done[8], s->done[7])) {
         const unsigned y = s->done[8]++;
         (void)y;
-        tn_stream_rows(&model_l7.rows, y, arena + 2656, 3u, 32, rows);
+        tn_stream_rows(&model_l7.rows, y, arena + 2560, 3u, 32, rows);
         tn_depthwise_conv2d_s8_row(&model_l7, rows, arena + 2432);
         OBSERVE(7, arena + 2432, y * 8, 4, 8, 6000);
         fresh |= 0x100u;
@@ -1244,7 +1243,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l13.rows, s->done[14], s->done[7])) {
         const unsigned y = s->done[14]++;
         (void)y;
-        tn_stream_rows(&model_l13.rows, y, arena + 2656, 3u, 32, rows);
+        tn_stream_rows(&model_l13.rows, y, arena + 2560, 3u, 32, rows);
         tn_conv2d_s8_row(&model_l13, rows, arena + 2304 + (size_t)(y % 2u) * 64);
         OBSERVE(13, arena + 2304 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 3008);
         fresh |= 0x4000u;
@@ -1388,7 +1387,7 @@ void model_push_block(model_state *s, const int8_t *samples, size_t slices, ptrd
     int8_t *const arena = (int8_t *)s->arena;
     for (; slices > 0 && s->done[0] < MODEL_SLICES; --slices, samples += slice_stride) {
         const unsigned t = s->done[0];
-        int8_t *slot = arena + 2944 + (size_t)(t % 3u) * 4;
+        int8_t *slot = arena + 2924 + (size_t)(t % 3u) * 4;
         const int8_t *channel = samples;
         (void)t;
         for (int i = 0; i < 4; ++i, channel += channel_stride) {
