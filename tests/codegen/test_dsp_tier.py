@@ -89,6 +89,7 @@ def test_addition_in_one_line_is_exact(scales: tuple[float, float, float]) -> No
         for m, z in ((scaling.input1, zero1), (scaling.input2, zero2))
     ]
     wanted = requantize(wide[0][:, None] + wide[1], *scaling.output, zero, -20, 127)
-    line = found["offset"] + found["factor1"] * codes[:, None] + found["factor2"] * codes
+    first, second = (found[name] * codes >> 8 * found["wide"] for name in ("factor1", "factor2"))
+    line = found["offset"] + first[:, None] + second
     assert np.abs(line).max() < 2**31
     assert (np.clip(line >> found["shift"], -20, 127) == wanted).all()
