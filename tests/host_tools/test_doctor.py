@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 from thumbnet.host_tools import doctor
+from thumbnet.host_tools.boards import boards
 from thumbnet.host_tools.commands.doctor import command
 
 
@@ -24,6 +25,10 @@ def test_every_check_has_a_remedy_for_every_system():
 def test_every_check_serves_a_known_purpose():
     for check in doctor.checks():
         assert check.purposes and set(check.purposes) <= set(doctor.PURPOSES), check.name
+
+
+def test_the_machines_of_all_boards_are_looked_for():
+    assert set(doctor.QEMU_MACHINES) == {board.machine for board in boards().values() if board.machine}
 
 
 def test_missing_toolchain_fails_and_names_the_packages(monkeypatch):

@@ -34,6 +34,7 @@ static size_t answer_count;
 static uint8_t *input, *output; /* a streamed model keeps the slices that it got at `input` */
 static uint8_t *shared_slice;
 static uint32_t arrived, stream_mode;
+static uint16_t asked; /* sequence number of the last sound request */
 static uint32_t records[LAYERS];
 static uint64_t runs;
 static tn_device device;
@@ -295,12 +296,11 @@ static size_t last_answer(uint8_t type, uint16_t sequence, uint8_t *frame)
 
 static size_t ask(uint8_t type, const uint8_t *payload, size_t count, uint8_t *frame)
 {
-    static uint16_t sequence;
-    sequence++;
+    asked++;
     answer_count = 0;
-    put_frame(TN_PROTOCOL_VERSION, type, sequence, payload, count);
+    put_frame(TN_PROTOCOL_VERSION, type, asked, payload, count);
     feed();
-    return last_answer((uint8_t)(type | TN_REPLY), sequence, frame);
+    return last_answer((uint8_t)(type | TN_REPLY), asked, frame);
 }
 
 static void check_hello(void)
@@ -318,6 +318,23 @@ static void check_hello(void)
 
 #ifdef STREAMED
 
+/* What a bad line brings in the middle of a window: noise, a piece that came before, one that comes too early. */
+static void disturb(const uint8_t *block, uint32_t at)
+{
+    uint8_t payload[TN_LINK_PAYLOAD];
+    const uint32_t position = draw(2) == 0u ? draw(at + 1u) : at + 1u + draw(INPUT_BYTES);
+    if (draw(3) == 0u) {
+        put_noise(draw(60), 1);
+    }
+    if (position != at) {
+        const uint32_t count = draw(TN_LINK_PAYLOAD - TN_STREAM_PUSH_BYTES);
+        memcpy(tn_put32(payload, position), block, count);
+        const uint16_t late = (uint16_t)(asked - draw(1000));
+        put_frame(TN_PROTOCOL_VERSION, TN_STREAM_PUSH, late, payload, TN_STREAM_PUSH_BYTES + count);
+    }
+    feed();
+}
+
 /* Frames of any size; returns the bytes of the last answer, whose result lies at `head`. */
 static size_t send_window(const uint8_t *block, uint8_t *frame, const uint8_t **head)
 {
@@ -328,6 +345,9 @@ static size_t send_window(const uint8_t *block, uint8_t *frame, const uint8_t **
     for (uint32_t at = 0; at < INPUT_BYTES;) {
         uint32_t piece = 1u + draw(TN_LINK_PAYLOAD - TN_STREAM_PUSH_BYTES);
         piece = piece < INPUT_BYTES - at ? piece : INPUT_BYTES - at;
+        if (draw(3) == 0u) {
+            disturb(block, at);
+        }
         memcpy(tn_put32(payload, at), block + at, piece);
         count = ask(TN_STREAM_PUSH, payload, TN_STREAM_PUSH_BYTES + piece, frame);
         at += piece;
