@@ -1,5 +1,5 @@
-/* Between the parts of the Cortex-M implementation: hal_cortex_m.c (start-up, vectors, ticks, stack), a serial driver, a
- * clock and a counter; the board's JSON file names those (`hal`). Applications include hal.h only.
+/* Between the parts of the Cortex-M implementation: hal_cortex_m.c (start-up, vectors, ticks, stack), a serial driver,
+ * a clock and a counter; the board's JSON file names those (`hal`). Applications include hal.h only.
  *
  * The platform defines these per board, from its JSON file:
  *   HAL_CLOCK_HZ        processor clock, at which the counter counts

@@ -17,7 +17,8 @@ static inline bool hal_becomes(const volatile uint32_t *reg, uint32_t mask, uint
     return false;
 }
 
-/* Sets rate and interrupt of the USART at HAL_UART_BASE, whose bus runs at `bus_hz`; pins and clocks are the family's. */
+/* Sets rate and interrupt of the USART at HAL_UART_BASE, whose bus runs at `bus_hz`; pins and clocks are the
+ * family's. */
 void hal_usart_start(uint32_t bus_hz);
 
 #endif

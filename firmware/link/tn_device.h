@@ -1,7 +1,7 @@
 /* The device's side of the protocol's messages, over a model that is described by pointers and one function.
  *
- * Any firmware that can run its model on one input block, or push slices into it, can use it and so take part in parity runs:
- * fill in a tn_device_model, call tn_device_init(), then tn_link_serve().
+ * Any firmware that can run its model on one input block, or push slices into it, can use it and so take part in
+ * parity runs: fill in a tn_device_model, call tn_device_init(), then tn_link_serve().
  */
 #ifndef TN_DEVICE_H
 #define TN_DEVICE_H

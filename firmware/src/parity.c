@@ -18,7 +18,8 @@ static void observe(size_t layer, const app_part *part, uint64_t ticks)
 {
     (void)ticks;
     for (size_t i = 0; i < part->runs; i++) {
-        checksums[layer] += tn_checksum(part->data + i * part->run, part->run, (uint32_t)(part->first + i * part->stride));
+        const uint32_t first = (uint32_t)(part->first + i * part->stride);
+        checksums[layer] += tn_checksum(part->data + i * part->run, part->run, first);
     }
     if (spoke_at < app_resumed_at()) {
         spoke_at = app_resumed_at();
