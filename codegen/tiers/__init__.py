@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 from ..ops.base import Lowered
 from ..targets import Target
-from . import dsp
+from . import dsp, mve
 
-_TIERS: Mapping[str, Callable[[Lowered], Lowered]] = {"dsp": dsp.arrange}
+_TIERS: Mapping[str, Callable[[Lowered], Lowered]] = {"mve": mve.arrange, "dsp": dsp.arrange}
 
 
 def arrange(target: Target, lowered: Lowered) -> Lowered:

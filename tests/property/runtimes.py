@@ -129,6 +129,13 @@ class HostDsp(Host):
     target = "host-dsp"
 
 
+class HostMve(Host):
+    """Kernels of the MVE tier, its instructions emulated in plain C."""
+
+    name = "host_mve"
+    target = "host-mve"
+
+
 class HostStream(Host):
     """The same, executed slice by slice along one of the spatial axes."""
 

@@ -20,7 +20,7 @@ from thumbnet.codegen.tflite import read_graph
 from .cases import CASES
 from .catalogue import PROBLEMS
 from .problem import Problem
-from .runtimes import QEMU, Host, HostDsp, Reference, Runtime, check
+from .runtimes import QEMU, Host, HostDsp, HostMve, Reference, Runtime, check
 
 EXAMPLES = int(os.environ.get("THUMBNET_EXAMPLES", "0"))
 SEED = os.environ.get("THUMBNET_SEED")
@@ -28,7 +28,7 @@ ON_EVERY_RUNTIME = pytest.mark.parametrize(
     "runtime",
     [
         pytest.param(runtime, id=runtime.name, marks=[pytest.mark.qemu] if runtime in QEMU else [])
-        for runtime in (Reference(), Host(), HostDsp(), *QEMU)
+        for runtime in (Reference(), Host(), HostDsp(), HostMve(), *QEMU)
     ],
 )
 
@@ -49,7 +49,7 @@ def test_reference(kind: type[Problem]) -> None:
 
 
 @pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("host", [Host(), HostDsp()], ids=lambda host: host.name)
+@pytest.mark.parametrize("host", [Host(), HostDsp(), HostMve()], ids=lambda host: host.name)
 def test_host(kind: type[Problem], host: Host) -> None:
     needs(host)
     for first in range(0, EXAMPLES or 20, 20):

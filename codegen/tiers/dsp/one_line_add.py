@@ -62,7 +62,8 @@ def _search(
             continue
         for step1, step2 in product(_NEIGHBOURS, repeat=2):
             factors = (nearest[0] + step1, nearest[1] + step2)
-            offset = _offset(exact, *(factor * _CODES >> divided for factor in factors), bits, (low, high))
+            first, second = (factor * _CODES >> divided for factor in factors)
+            offset = _offset(exact, first, second, bits, (low, high))
             if offset is not None:
                 return *factors, offset, bits, wide
     return None

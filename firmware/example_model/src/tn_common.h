@@ -8,6 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* GCC before 13 gets masks wrong when it turns loops into MVE instructions by itself; kernels name theirs. */
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+#pragma GCC optimize("no-tree-loop-vectorize", "no-tree-slp-vectorize")
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -1,0 +1,30 @@
+"""The MVE tier: kernels for the vector extension of Cortex-M55, inlined into one function per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...ops.base import Call, Lowered
+from .add import add
+from .conv2d import conv2d
+from .depthwise import depthwise
+
+_FUNCTIONS = frozenset(
+    f"tn_{name}_s8_{way}" for name in ("conv2d", "depthwise_conv2d", "add", "sub") for way in ("run", "row")
+)
+_RULES: Mapping[str, Callable[[Lowered, Call, Mapping[str, Any]], Lowered | None]] = {
+    "tn_conv2d_s8": conv2d,
+    "tn_depthwise_conv2d_s8": depthwise,
+    "tn_add_s8": add,
+}
+
+
+def arrange(lowered: Lowered) -> Lowered:
+    """Kernel and constants of this tier for one layer; `lowered` itself where there is none."""
+    if len(lowered.calls) != 1:
+        return lowered
+    (call,) = lowered.calls
+    rule = _RULES.get(call.struct)
+    found = rule(lowered, call, call.params) if rule and call.function in _FUNCTIONS else None
+    return lowered if found is None else found

@@ -1,0 +1,565 @@
+/* The vector extension of Armv8.1-M (MVE, Helium): sixteen 8-bit, eight 16-bit or four 32-bit lanes in one register. A
+ * compiler without it gets the same results from plain C, so that kernels for it can be tested anywhere. */
+#ifndef TN_MVE_H
+#define TN_MVE_H
+
+#include <string.h>
+
+#include "tn_dsp.h"
+
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#include <arm_mve.h>
+#define TN_HAS_MVE 1
+typedef int8x16_t tn_codes;  /* sixteen codes */
+typedef int16x8_t tn_halves; /* eight codes, widened */
+typedef int32x4_t tn_words;  /* four codes, widened, or four accumulators */
+#else
+#define TN_HAS_MVE 0
+typedef struct {
+    int8_t lane[16];
+} tn_codes;
+typedef struct {
+    int16_t lane[8];
+} tn_halves;
+typedef struct {
+    int32_t lane[4];
+} tn_words;
+#endif
+
+#if defined(__GNUC__)
+#define TN_UNROLL(times) TN_PRAGMA(GCC unroll times)
+#define TN_PRAGMA(text) _Pragma(#text)
+#else
+#define TN_UNROLL(times)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How accumulators become codes; two roundings, as TFLite has them. */
+typedef struct {
+    uint8_t left;   /* whether a channel scales up: its accumulator is shifted left first */
+    uint8_t signs;  /* TN_MVE_POSITIVE, ... */
+    tn_output_s8 output;
+} tn_mve_scaling;
+#define TN_MVE_POSITIVE 0 /* no code below the zero point can come out: halves may round up */
+#define TN_MVE_SHIFTED 1  /* every channel has a second rounding, half away from zero */
+#define TN_MVE_ANY 2
+
+/* Words per four channels of the constants: biases, multipliers, shifts right as negative numbers, shifts left. */
+#define TN_MVE_CONSTANTS 16
+#define TN_MVE_MULTIPLIERS 4
+#define TN_MVE_SHIFTS 8
+#define TN_MVE_LEFTS 12
+
+/* ---- codes, sixteen at a time ---- */
+
+TN_INLINE tn_codes tn_codes_load(const int8_t *x)
+{
+#if TN_HAS_MVE
+    return vldrbq_s8(x);
+#else
+    tn_codes v;
+    memcpy(v.lane, x, sizeof v.lane);
+    return v;
+#endif
+}
+
+/* The first `count` codes, 1 to 16, and zeros. Memory behind them is not read. */
+TN_INLINE tn_codes tn_codes_load_first(const int8_t *x, int count)
+{
+#if TN_HAS_MVE
+    return vldrbq_z_s8(x, vctp8q((uint32_t)count));
+#else
+    tn_codes v = {{0}};
+    memcpy(v.lane, x, (size_t)count);
+    return v;
+#endif
+}
+
+TN_INLINE tn_codes tn_codes_all(int8_t code)
+{
+#if TN_HAS_MVE
+    return vdupq_n_s8(code);
+#else
+    tn_codes v;
+    memset(v.lane, code, sizeof v.lane);
+    return v;
+#endif
+}
+
+TN_INLINE void tn_codes_store(int8_t *x, tn_codes v)
+{
+#if TN_HAS_MVE
+    vstrbq_s8(x, v);
+#else
+    memcpy(x, v.lane, sizeof v.lane);
+#endif
+}
+
+TN_INLINE void tn_codes_store_first(int8_t *x, tn_codes v, int count)
+{
+#if TN_HAS_MVE
+    vstrbq_p_s8(x, v, vctp8q((uint32_t)count));
+#else
+    memcpy(x, v.lane, (size_t)count);
+#endif
+}
+
+TN_INLINE tn_codes tn_codes_max(tn_codes a, tn_codes b)
+{
+#if TN_HAS_MVE
+    return vmaxq_s8(a, b);
+#else
+    for (int i = 0; i < 16; ++i) {
+        a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+#endif
+}
+
+TN_INLINE tn_codes tn_codes_min(tn_codes a, tn_codes b)
+{
+#if TN_HAS_MVE
+    return vminq_s8(a, b);
+#else
+    for (int i = 0; i < 16; ++i) {
+        a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+#endif
+}
+
+/* Sum of sixteen products. */
+TN_INLINE int32_t tn_codes_dot(tn_codes a, tn_codes b)
+{
+#if TN_HAS_MVE
+    return vmladavq_s8(a, b);
+#else
+    int32_t sum = 0;
+    for (int i = 0; i < 16; ++i) {
+        sum += a.lane[i] * b.lane[i];
+    }
+    return sum;
+#endif
+}
+
+/* The same, added to `acc`. */
+TN_INLINE int32_t tn_codes_dot_add(int32_t acc, tn_codes a, tn_codes b)
+{
+#if TN_HAS_MVE
+    return vmladavaq_s8(acc, a, b);
+#else
+    return acc + tn_codes_dot(a, b);
+#endif
+}
+
+/* ---- codes widened to 16 bits, eight at a time ---- */
+
+TN_INLINE tn_halves tn_halves_load(const int8_t *x)
+{
+#if TN_HAS_MVE
+    return vldrbq_s16(x);
+#else
+    tn_halves v;
+    for (int i = 0; i < 8; ++i) {
+        v.lane[i] = x[i];
+    }
+    return v;
+#endif
+}
+
+/* The first `count` codes, 1 to 8, widened, and zeros. */
+TN_INLINE tn_halves tn_halves_load_first(const int8_t *x, int count)
+{
+#if TN_HAS_MVE
+    return vldrbq_z_s16(x, vctp16q((uint32_t)count));
+#else
+    tn_halves v = {{0}};
+    for (int i = 0; i < count; ++i) {
+        v.lane[i] = x[i];
+    }
+    return v;
+#endif
+}
+
+/* Sum of eight products. */
+TN_INLINE int32_t tn_halves_dot(tn_halves a, tn_halves b)
+{
+#if TN_HAS_MVE
+    return vmladavq_s16(a, b);
+#else
+    int32_t sum = 0;
+    for (int i = 0; i < 8; ++i) {
+        sum += a.lane[i] * b.lane[i];
+    }
+    return sum;
+#endif
+}
+
+TN_INLINE int32_t tn_halves_dot_add(int32_t acc, tn_halves a, tn_halves b)
+{
+#if TN_HAS_MVE
+    return vmladavaq_s16(acc, a, b);
+#else
+    return acc + tn_halves_dot(a, b);
+#endif
+}
+
+/* ---- 32 bits, four at a time; sums and products wrap around ---- */
+
+TN_INLINE int32_t tn_wrapped(uint32_t bits)
+{
+    int32_t value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+TN_INLINE tn_words tn_words_load(const int32_t *x)
+{
+#if TN_HAS_MVE
+    return vldrwq_s32(x);
+#else
+    tn_words v;
+    memcpy(v.lane, x, sizeof v.lane);
+    return v;
+#endif
+}
+
+TN_INLINE void tn_words_store(int32_t *x, tn_words v)
+{
+#if TN_HAS_MVE
+    vstrwq_s32(x, v);
+#else
+    memcpy(x, v.lane, sizeof v.lane);
+#endif
+}
+
+/* Four codes, widened. */
+TN_INLINE tn_words tn_words_load_codes(const int8_t *x)
+{
+#if TN_HAS_MVE
+    return vldrbq_s32(x);
+#else
+    tn_words v;
+    for (int i = 0; i < 4; ++i) {
+        v.lane[i] = x[i];
+    }
+    return v;
+#endif
+}
+
+/* The first `count` codes, 1 to 4, widened, and zeros. */
+TN_INLINE tn_words tn_words_load_first(const int8_t *x, int count)
+{
+#if TN_HAS_MVE
+    return vldrbq_z_s32(x, vctp32q((uint32_t)count));
+#else
+    tn_words v = {{0}};
+    for (int i = 0; i < count; ++i) {
+        v.lane[i] = x[i];
+    }
+    return v;
+#endif
+}
+
+/* The codes x[at[0]], ..., x[at[3]], widened. */
+TN_INLINE tn_words tn_words_gather_codes(const int8_t *x, const uint32_t *at)
+{
+#if TN_HAS_MVE
+    return vldrbq_gather_offset_s32(x, vldrwq_u32(at));
+#else
+    tn_words v;
+    for (int i = 0; i < 4; ++i) {
+        v.lane[i] = x[at[i]];
+    }
+    return v;
+#endif
+}
+
+TN_INLINE tn_words tn_words_all(int32_t value)
+{
+#if TN_HAS_MVE
+    return vdupq_n_s32(value);
+#else
+    const tn_words v = {{value, value, value, value}};
+    return v;
+#endif
+}
+
+TN_INLINE tn_words tn_words_of(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+#if TN_HAS_MVE
+    /* GCC moves lane by lane. */
+    tn_words v;
+    __asm__("vmov %e0, %1, %2\n\tvmov %f0, %3, %4"
+            : "=&w"(v)
+            : "r"(a), "r"(b), "r"(c), "r"(d));
+    return v;
+#else
+    const tn_words v = {{a, b, c, d}};
+    return v;
+#endif
+}
+
+TN_INLINE tn_words tn_words_add(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return vaddq_s32(a, b);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = tn_wrapped((uint32_t)a.lane[i] + (uint32_t)b.lane[i]);
+    }
+    return a;
+#endif
+}
+
+TN_INLINE tn_words tn_words_add_scalar(tn_words a, int32_t b)
+{
+#if TN_HAS_MVE
+    return vaddq_n_s32(a, b);
+#else
+    return tn_words_add(a, tn_words_all(b));
+#endif
+}
+
+TN_INLINE tn_words tn_words_multiply(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return vmulq_s32(a, b);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = tn_wrapped((uint32_t)a.lane[i] * (uint32_t)b.lane[i]);
+    }
+    return a;
+#endif
+}
+
+TN_INLINE tn_words tn_words_multiply_scalar(tn_words a, int32_t b)
+{
+#if TN_HAS_MVE
+    return vmulq_n_s32(a, b);
+#else
+    return tn_words_multiply(a, tn_words_all(b));
+#endif
+}
+
+/* acc + a * b. */
+TN_INLINE tn_words tn_words_multiply_add(tn_words acc, tn_words a, int32_t b)
+{
+#if TN_HAS_MVE
+    return vmlaq_n_s32(acc, a, b);
+#else
+    return tn_words_add(acc, tn_words_multiply_scalar(a, b));
+#endif
+}
+
+TN_INLINE tn_words tn_words_max(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return vmaxq_s32(a, b);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+#endif
+}
+
+TN_INLINE tn_words tn_words_min(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return vminq_s32(a, b);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+#endif
+}
+
+/* -1 where negative, else 0. */
+TN_INLINE tn_words tn_words_signs(tn_words a)
+{
+#if TN_HAS_MVE
+    return vshrq_n_s32(a, 31);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = a.lane[i] < 0 ? -1 : 0;
+    }
+    return a;
+#endif
+}
+
+TN_INLINE tn_words tn_words_and(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return vandq_s32(a, b);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] &= b.lane[i];
+    }
+    return a;
+#endif
+}
+
+/* floor(a / 2^bits); bits: 0 to 31. */
+TN_INLINE tn_words tn_words_shift_right(tn_words a, int bits)
+{
+#if TN_HAS_MVE
+    return vshlq_r_s32(a, -bits);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] >>= bits;
+    }
+    return a;
+#endif
+}
+
+/* a * 2^bits; bits: 0 to 30. */
+TN_INLINE tn_words tn_words_shift_left(tn_words a, tn_words bits)
+{
+#if TN_HAS_MVE
+    return vshlq_s32(a, bits);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = tn_wrapped((uint32_t)a.lane[i] << bits.lane[i]);
+    }
+    return a;
+#endif
+}
+
+/* round(a / 2^-shift), half up; shift: -31 to 0. */
+TN_INLINE tn_words tn_words_round_shift(tn_words a, tn_words shift)
+{
+#if TN_HAS_MVE
+    return vrshlq_s32(a, shift);
+#else
+    for (int i = 0; i < 4; ++i) {
+        const int64_t half = ((int64_t)1 << -shift.lane[i]) >> 1;
+        a.lane[i] = (int32_t)((a.lane[i] + half) >> -shift.lane[i]);
+    }
+    return a;
+#endif
+}
+
+/* tn_high_mul. */
+TN_INLINE tn_words tn_words_high_mul(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return vqrdmulhq_s32(a, b);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = tn_high_mul(a.lane[i], b.lane[i]);
+    }
+    return a;
+#endif
+}
+
+/* The nearest codes, still 32 bits apart; only their lowest 8 bits count. */
+TN_INLINE tn_words tn_words_saturate(tn_words a)
+{
+#if TN_HAS_MVE
+    const int16x8_t halves = vqmovnbq_s32(vreinterpretq_s16_s32(a), a);
+    return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(halves), halves));
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = tn_clamp(a.lane[i], INT8_MIN, INT8_MAX);
+    }
+    return a;
+#endif
+}
+
+/* The lowest 8 bits of each lane, as codes. */
+TN_INLINE void tn_words_store_codes(int8_t *x, tn_words v)
+{
+#if TN_HAS_MVE
+    vstrbq_s32(x, v);
+#else
+    for (int i = 0; i < 4; ++i) {
+        x[i] = (int8_t)v.lane[i];
+    }
+#endif
+}
+
+TN_INLINE void tn_words_store_first(int8_t *x, tn_words v, int count)
+{
+#if TN_HAS_MVE
+    vstrbq_p_s32(x, v, vctp32q((uint32_t)count));
+#else
+    for (int i = 0; i < count; ++i) {
+        x[i] = (int8_t)v.lane[i];
+    }
+#endif
+}
+
+/* ---- pieces of kernels ---- */
+
+/* The nearest codes of the fused activation. */
+TN_INLINE tn_words tn_mve_clamp(tn_words v, const tn_output_s8 *out)
+{
+    if (out->min > INT8_MIN) {
+        v = tn_words_max(v, tn_words_all(out->min));
+    }
+    if (out->max < INT8_MAX) {
+        v = tn_words_min(v, tn_words_all(out->max));
+    }
+    return out->min > INT8_MIN && out->max < INT8_MAX ? v : tn_words_saturate(v);
+}
+
+/* Codes of four finished accumulators; constants: of their channels. */
+TN_INLINE tn_words tn_mve_scale(const tn_mve_scaling *scaling, tn_words acc, const int32_t *constants)
+{
+    const tn_words shifts = tn_words_load(constants + TN_MVE_SHIFTS);
+    if (scaling->left) {
+        acc = tn_words_shift_left(acc, tn_words_load(constants + TN_MVE_LEFTS));
+    }
+    tn_words v = tn_words_high_mul(acc, tn_words_load(constants + TN_MVE_MULTIPLIERS));
+    if (scaling->signs == TN_MVE_SHIFTED) {
+        v = tn_words_add(v, tn_words_signs(v));
+    } else if (scaling->signs == TN_MVE_ANY) {
+        v = tn_words_add(v, tn_words_signs(tn_words_and(v, shifts))); /* not where nothing is shifted out */
+    }
+    v = tn_words_add_scalar(tn_words_round_shift(v, shifts), scaling->output.zero_point);
+    return tn_mve_clamp(v, &scaling->output);
+}
+
+/* Store four codes, or the first `count` when they are fewer. */
+TN_INLINE void tn_mve_store(int8_t *out, tn_words codes, int count)
+{
+    if (count >= 4) {
+        tn_words_store_codes(out, codes);
+    } else {
+        tn_words_store_first(out, codes, count);
+    }
+}
+
+/* Copy `count` codes. */
+TN_INLINE void tn_mve_copy(int8_t *out, const int8_t *in, int count)
+{
+    int i = 0;
+    for (; i + 16 <= count; i += 16) {
+        tn_codes_store(out + i, tn_codes_load(in + i));
+    }
+    if (i < count) {
+        tn_codes_store_first(out + i, tn_codes_load_first(in + i, count - i), count - i);
+    }
+}
+
+/* Fill `count` codes. */
+TN_INLINE void tn_mve_fill(int8_t *out, int8_t code, int count)
+{
+    int i = 0;
+    for (; i + 16 <= count; i += 16) {
+        tn_codes_store(out + i, tn_codes_all(code));
+    }
+    if (i < count) {
+        tn_codes_store_first(out + i, tn_codes_all(code), count - i);
+    }
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
