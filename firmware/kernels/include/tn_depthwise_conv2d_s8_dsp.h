@@ -6,6 +6,7 @@
 #ifndef TN_DEPTHWISE_CONV2D_S8_DSP_H
 #define TN_DEPTHWISE_CONV2D_S8_DSP_H
 
+#include "tn_depthwise_three_dsp.h"
 #include "tn_dsp_four.h"
 
 #ifdef __cplusplus
@@ -14,6 +15,8 @@ extern "C" {
 
 /* Taps whose addresses fit into registers. */
 #define TN_DEPTHWISE_FEW 3
+/* Channels with which all columns under three pixels are within reach of one address. */
+#define TN_DEPTHWISE_REACH 512
 
 typedef struct {
     tn_axis rows;
@@ -129,6 +132,26 @@ TN_INLINE tn_depthwise_span tn_depthwise_inner(const tn_depthwise_conv2d_s8_dsp 
     return inner;
 }
 
+/* Whether windows suit tn_depthwise_three_pixels. */
+TN_INLINE int tn_depthwise_is_three(const tn_depthwise_conv2d_s8_dsp *p)
+{
+    return p->cols.kernel == 3 && p->cols.dilation == 1 && p->cols.stride <= 2 && p->rows.kernel > 1 &&
+           p->channels <= TN_DEPTHWISE_REACH && p->form.kind != TN_DSP_PLAINLY;
+}
+
+/* Pixels by threes as far as windows of the row lie inside the input. Gives the column behind them. */
+TN_INLINE int tn_depthwise_threes(const tn_depthwise_conv2d_s8_dsp *p, const int8_t *const *rows, int x, int end,
+                                  int8_t *out, const int8_t **taps)
+{
+    for (; end - x >= 3; x += 3, out += 3 * p->channels) {
+        for (int r = 0; r < p->rows.kernel; ++r) {
+            taps[r] = rows[r] + (x * p->cols.stride - p->cols.pad) * p->channels;
+        }
+        tn_depthwise_three_pixels(&p->form, taps, p->rows.kernel, p->cols.stride, p->channels, p->table, out);
+    }
+    return x;
+}
+
 /* Output row; arguments as for tn_depthwise_conv2d_s8_row.
  * scratch: `channels` codes. taps: scratch for rows.kernel * cols.kernel pointers. */
 TN_INLINE void tn_depthwise_conv2d_s8_dsp_row(const tn_depthwise_conv2d_s8_dsp *p, const int8_t *const *rows,
@@ -144,7 +167,13 @@ TN_INLINE void tn_depthwise_conv2d_s8_dsp_row(const tn_depthwise_conv2d_s8_dsp *
     }
     int x = 0;
     while (x < p->cols.out) {
-        const int pixels = x == inner.first && inner.end > x ? inner.end - x : 1;
+        if (tn_depthwise_is_three(p) != 0 && x >= inner.first && inner.end - x >= 3) {
+            const int behind = tn_depthwise_threes(p, rows, x, inner.end, out, taps);
+            out += (behind - x) * p->channels;
+            x = behind;
+            continue;
+        }
+        const int pixels = x >= inner.first && inner.end > x ? inner.end - x : 1;
         tn_depthwise_taps(p, rows, x * p->cols.stride - p->cols.pad, scratch, taps);
         tn_depthwise_pixels(p, taps, pixels, out);
         out += pixels * p->channels;

@@ -195,6 +195,21 @@ TN_INLINE const uint32_t *tn_form_signed(const tn_dsp_form *form, int32_t scaled
     return table;
 }
 
+/* One code in the first form, with constants that are shared with others. */
+TN_INLINE int8_t tn_form_shared(const tn_dsp_form *form, int32_t scaled, uint32_t multiplier, uint32_t offset)
+{
+    int32_t code;
+#if TN_FOUR_BLOCKS
+    __asm__ volatile("smmla %0, %1, %2, %3\n\tssat %0, #8, %0, asr %4"
+                     : "=r"(code)
+                     : "r"(scaled), "r"(multiplier), "r"(offset), "i"(form->shift));
+#else
+    const uint32_t high = (uint32_t)(((int64_t)scaled * (int32_t)multiplier) >> 32);
+    code = tn_saturate((int32_t)(high + offset) >> form->shift);
+#endif
+    return tn_form_limit(form, code);
+}
+
 /* One code by TFLite's two roundings. */
 TN_INLINE const uint32_t *tn_form_plain(const tn_dsp_form *form, int32_t acc, const uint32_t *table, int8_t *out)
 {
