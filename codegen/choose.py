@@ -6,7 +6,7 @@ made again. Borders are improved one by one until nothing gets better; what coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from . import passes
@@ -71,7 +71,7 @@ class Candidate:
 _Rank = Callable[[float, float, float], tuple[float, ...]]
 
 
-def choose(graph: Graph, name: str, target: Target, limits: Limits) -> Candidate:
+def choose(graph: Graph, name: str, target: Target, limits: Limits, disable: Collection[str] = ()) -> Candidate:
     """The best schedule of those that `name` allows.
 
     Raises
@@ -85,7 +85,7 @@ def choose(graph: Graph, name: str, target: Target, limits: Limits) -> Candidate
     rank = _rank(name, limits)
     candidates = []
     for axis in _axes(name):
-        candidates += _along(graph, axis, target, rank)
+        candidates += _along(graph, axis, target, rank, disable)
     if not candidates:
         raise OptionError(f"schedule '{name}' is not possible: the model's first layer needs its whole input")
     best = min(candidates, key=lambda c: rank(c.state_bytes, c.estimate.flash_bytes, c.estimate.instructions))
@@ -120,10 +120,10 @@ def _no_room(candidates: list[Candidate], limits: Limits) -> str:
     )
 
 
-def _along(graph: Graph, axis: str, target: Target, rank: _Rank) -> list[Candidate]:
+def _along(graph: Graph, axis: str, target: Target, rank: _Rank, disable: Collection[str]) -> list[Candidate]:
     """The best way to stream along an axis; the only one by whole tensors for the axis ''."""
     variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
-    part = partition(passes.fuse(variant, target), target, streamed=bool(axis))
+    part = partition(passes.fuse(variant, target, disable), target, streamed=bool(axis))
     if part is None:
         return []
     model = CostModel(target)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 ALIGNMENT = 4
-_RANDOM_ORDERS = 200
+#: Blocks placed in the search for a good order.
+_EFFORT = 20_000
 
 Key = int | tuple[int, int]
 
@@ -64,16 +65,9 @@ def plan_memory(blocks: Sequence[Block]) -> Plan:
         `bytes` equals `lower_bound` when the plan is proven optimal.
     """
     bound = lower_bound(blocks)
-    best: dict[Key, int] | None = None
-    best_size = 0
-    for order in _orders(blocks):
-        offsets = _first_fit(order)
-        size = max((offsets[b.key] + aligned(b.bytes) for b in blocks), default=0)
-        if best is None or size < best_size:
-            best, best_size = offsets, size
-        if best_size == bound:
-            break
-    return Plan(best or {}, best_size, bound)
+    placer = _Placer(blocks)
+    best, size = placer.search(bound)
+    return Plan({block.key: at for block, at in zip(blocks, best, strict=True)}, size, bound)
 
 
 def lower_bound(blocks: Sequence[Block]) -> int:
@@ -83,55 +77,83 @@ def lower_bound(blocks: Sequence[Block]) -> int:
 
 
 def _live_bytes(live: Sequence[Block]) -> int:
-    total = sum(aligned(b.bytes) for b in live)
+    """Blocks less what they can share.
+
+    A block shares no more than its size. Of several over the same one only the last can share anything with it: the
+    others end before that one begins, hence before the block that all of them have to start before.
+    """
+    sizes = {block.key: aligned(block.bytes) for block in live}
+    upper, lower = dict.fromkeys(sizes, 0), dict.fromkeys(sizes, 0)
     for block in live:
-        shared = sum(_shareable(block, other) for other in live if other.key in block.over)
-        total -= min(aligned(block.bytes), shared)
-    return total
+        for other in block.over.keys() & sizes.keys():
+            shared = max(min(sizes[block.key] - block.over[other], sizes[other]), 0)
+            upper[block.key] += shared
+            lower[other] = max(lower[other], shared)
+    saved = (sum(min(shared, sizes[key]) for key, shared in side.items()) for side in (upper, lower))
+    return sum(sizes.values()) - min(saved)
 
 
-def _shareable(block: Block, other: Block) -> int:
-    """Bytes that both can have in common at most, when `block` lies over `other`."""
-    return max(min(aligned(block.bytes) - block.over[other.key], aligned(other.bytes)), 0)
+class _Placer:
+    """First fit in any order, and a search for the order that needs least."""
 
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = blocks
+        self.sizes = [aligned(block.bytes) for block in blocks]
+        numbers = {block.key: i for i, block in enumerate(blocks)}
+        self.rivals = [
+            [j for j, b in enumerate(blocks) if j != i and b.first <= a.last and a.first <= b.last]
+            for i, a in enumerate(blocks)
+        ]
+        self.over = [{numbers[k]: aligned(gap) for k, gap in b.over.items() if k in numbers} for b in blocks]
 
-def _orders(blocks: Sequence[Block]) -> Iterable[list[Block]]:
-    yield sorted(blocks, key=lambda b: (-aligned(b.bytes), b.first))
-    yield sorted(blocks, key=lambda b: (-aligned(b.bytes) * (b.last - b.first + 1), b.first))
-    yield sorted(blocks, key=lambda b: (b.first, -aligned(b.bytes)))
-    yield sorted(blocks, key=lambda b: (-b.last, -aligned(b.bytes)))
-    generator = random.Random(0)
-    order = sorted(blocks, key=lambda b: (-aligned(b.bytes), b.first))
-    for _ in range(_RANDOM_ORDERS if len(order) > 2 else 0):
-        i, j = generator.sample(range(len(order)), 2)
-        order = order.copy()
-        order[i], order[j] = order[j], order[i]
-        yield order
+    def search(self, bound: int) -> tuple[list[int], int]:
+        """Offsets and their extent: several orders, then the best one changed step by step, a bounded number of times.
 
+        The same blocks give the same plan.
+        """
+        best, size, order = [0] * len(self.blocks), 0, list(range(len(self.blocks)))
+        for number, trial in enumerate(self._orders()):
+            offsets = self.first_fit(trial)
+            extent = max((at + self.sizes[i] for i, at in enumerate(offsets)), default=0)
+            if number == 0 or extent < size:
+                best, size, order = offsets, extent, trial
+        generator = random.Random(0)
+        for _ in range(_EFFORT // max(len(order), 1) if len(order) > 2 else 0):
+            if size == bound:
+                break
+            trial = order.copy()
+            trial.insert(generator.randrange(len(order)), trial.pop(generator.randrange(len(order))))
+            offsets = self.first_fit(trial)
+            extent = max(at + self.sizes[i] for i, at in enumerate(offsets))
+            if extent <= size:
+                best, size, order = offsets, extent, trial
+        return best, size
 
-def _first_fit(order: Sequence[Block]) -> dict[Key, int]:
-    offsets: dict[Key, int] = {}
-    placed: list[Block] = []
-    for block in order:
-        rivals = [b for b in placed if b.first <= block.last and block.first <= b.last]
-        candidates = {0, *(offsets[b.key] + aligned(b.bytes) for b in rivals), *_over_starts(block, rivals, offsets)}
-        offsets[block.key] = next(
-            at for at in sorted(candidates) if all(_compatible(block, at, b, offsets[b.key]) for b in rivals)
-        )
-        placed.append(block)
-    return offsets
+    def _orders(self) -> Iterable[list[int]]:
+        numbers, size, blocks = range(len(self.blocks)), self.sizes, self.blocks
+        yield sorted(numbers, key=lambda i: (-size[i], blocks[i].first))
+        yield sorted(numbers, key=lambda i: (-size[i] * (blocks[i].last - blocks[i].first + 1), blocks[i].first))
+        yield sorted(numbers, key=lambda i: (blocks[i].first, -size[i]))
+        yield sorted(numbers, key=lambda i: (-blocks[i].last, -size[i]))
+        yield sorted(numbers, key=lambda i: (-blocks[i].first, -size[i]))
 
+    def first_fit(self, order: Sequence[int]) -> list[int]:
+        """Every block at the lowest place that those before it leave free."""
+        offsets = [-1] * len(self.blocks)
+        for i in order:
+            taken = sorted(self._taken(i, j, offsets[j]) for j in self.rivals[i] if offsets[j] >= 0)
+            at = 0
+            for low, high in taken:
+                if at <= low:
+                    break
+                at = max(at, high)
+            offsets[i] = at
+        return offsets
 
-def _over_starts(block: Block, rivals: Sequence[Block], offsets: Mapping[Key, int]) -> list[int]:
-    """Places where the block may lie over others, or others over it."""
-    starts = [offsets[b.key] - aligned(block.over[b.key]) for b in rivals if b.key in block.over]
-    starts += [offsets[b.key] + aligned(b.over[block.key]) for b in rivals if block.key in b.over]
-    return [start for start in starts if start >= 0]
-
-
-def _compatible(block: Block, at: int, other: Block, other_at: int) -> bool:
-    if at + aligned(block.bytes) <= other_at or other_at + aligned(other.bytes) <= at:
-        return True
-    if other.key in block.over:
-        return at + block.over[other.key] <= other_at
-    return block.key in other.over and other_at + other.over[block.key] <= at
+    def _taken(self, i: int, j: int, other: int) -> tuple[int, int]:
+        """Open interval of the places that block `i` cannot have because of block `j` at `other`."""
+        if j in self.over[i]:
+            return max(other - self.over[i][j], other - self.sizes[i]), other + self.sizes[j]
+        if i in self.over[j]:
+            return other - self.sizes[i], min(other + self.over[j][i], other + self.sizes[j])
+        return other - self.sizes[i], other + self.sizes[j]

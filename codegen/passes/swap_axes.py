@@ -75,11 +75,11 @@ class _Swapper:
         return node.op in _WINDOWS or node.op in _UNARY
 
     def _operand_exchanges(self, index: int | None) -> bool:
-        """Swapped already, or a constant to swap along, or one that only has channels."""
+        """Swapped already, or one value per channel, or a constant to swap along."""
         if index is None or index in self.swapped:
             return True
         tensor = self.graph.tensors[index]
-        return tensor.data is not None and (_exchangeable(tensor) or len(tensor.shape) <= 1)
+        return max(tensor.shape[:-1], default=1) == 1 or (tensor.data is not None and _exchangeable(tensor))
 
     def _reduction_exchanges(self, node: Node) -> bool:
         axes = self.graph.input(node, 1).data
@@ -102,7 +102,7 @@ class _Swapper:
         return replace(node, inputs=tuple(inputs), attrs=_exchanged_attributes(node.attrs))
 
     def _exchanged_operand(self, index: int | None) -> int | None:
-        if index is None or index in self.swapped or not _exchangeable(self.graph.tensors[index]):
+        if index is None or index in self.swapped or max(self.graph.tensors[index].shape[:-1], default=1) == 1:
             return index
         return self._constant(self.graph.tensors[index], np.transpose)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thumbnet.codegen.memory import ALIGNMENT, Block, Plan, _first_fit, aligned, plan_memory
+from thumbnet.codegen.memory import ALIGNMENT, Block, Plan, _Placer, aligned, plan_memory
 
 
 def random_blocks(rng: random.Random, count: int) -> list[Block]:
@@ -60,9 +60,9 @@ def test_the_bound_is_below_every_order_of_placement(seed: int, count: int) -> N
     blocks = random_blocks(random.Random(seed), count)
     plan = plan_memory(blocks)
     sizes = []
-    for order in itertools.permutations(blocks):
-        offsets = _first_fit(order)
-        sizes.append(max(offsets[b.key] + aligned(b.bytes) for b in blocks))
+    for order in itertools.permutations(range(count)):
+        offsets = _Placer(blocks).first_fit(order)
+        sizes.append(max(at + aligned(b.bytes) for at, b in zip(offsets, blocks, strict=True)))
     assert plan.lower_bound <= min(sizes) <= plan.bytes
 
 

@@ -50,7 +50,7 @@ class SmallGraph(Problem):
             (random.randint(1, 4), random.randint(5, 60), 1),
             (1, random.randint(5, 60), random.randint(1, 6)),
         ]
-        steps = [Step(random.choice(list(STEPS)), random.choice([0, 0, 0, 1, 2])) for _ in range(random.randint(1, 9))]
+        steps = [Step(random.choice(_DRAWN), random.choice([0, 0, 0, 1, 2])) for _ in range(random.randint(1, 9))]
         return cls(
             seed=draw_seed(random),
             size=random.choice(shapes),
@@ -95,6 +95,10 @@ class Draft:
         self.builder.operator(op, operands, [output.index], **options)
         self._read.update(index for index in operands if index is not None)
         return output
+
+    def mark_read(self, tensor: Live) -> None:
+        """The tensor is no output of the model."""
+        self._read.add(tensor.index)
 
     def pick(self, back: int) -> Live:
         images = [tensor for tensor in self.live if len(tensor.shape) == 4]
@@ -218,9 +222,10 @@ def _pad(draft: Draft, x: Live, state: np.random.RandomState) -> None:
 
 
 def _squeeze_and_excite(draft: Draft, x: Live, state: np.random.RandomState) -> None:
-    """Global average, one dense layer, a gate per channel: a reduction that feeds back."""
+    """Global average or maximum, one dense layer, a gate per channel: a reduction that feeds back."""
     channels = x.shape[3]
-    mean = draft.add("MEAN", [x.index, draft.builder.constant([1, 2])], (1, 1, 1, channels), x.q, keep_dims=True)
+    op = str(state.choice(["MEAN", "MEAN", "REDUCE_MAX"]))
+    mean = draft.add(op, [x.index, draft.builder.constant([1, 2])], (1, 1, 1, channels), x.q, keep_dims=True)
     weights = codes(state, (channels, 1, 1, channels))
     scale = 2.0 ** state.uniform(-8, -6)
     w = draft.builder.tensor(weights.shape, scale=scale, data=weights)
@@ -230,6 +235,63 @@ def _squeeze_and_excite(draft: Draft, x: Live, state: np.random.RandomState) -> 
     gate = draft.add("LOGISTIC", [dense.index], mean.shape, Q(1 / 256, -128))
     product = _output(state, x.q.scale * 0.6)
     draft.add("MUL", [x.index, gate.index], x.shape, product, activation="NONE")
+
+
+def _reduce(draft: Draft, x: Live, state: np.random.RandomState) -> None:
+    """A reduction over one axis of the image, or both, or the channels."""
+    axes = [[1, 2], [1], [2], [3], [-2, 3]][state.randint(5)]
+    op = str(state.choice(["MEAN", "REDUCE_MAX"]))
+    shape = tuple(1 if axis in axes or axis - 4 in axes else size for axis, size in enumerate(x.shape))
+    draft.add(op, [x.index, draft.builder.constant(axes)], shape, x.q, keep_dims=True)
+
+
+def _gate(draft: Draft, x: Live, state: np.random.RandomState) -> None:
+    """Product with what a reduction has left of a tensor: one value per row, column or channel."""
+    fits = [t for t in draft.live if len(t.shape) == 4 and t.shape != x.shape and _stretches(t.shape, x.shape)]
+    if not fits:
+        _squeeze_and_excite(draft, x, state)
+        return
+    y = fits[state.randint(len(fits))]
+    draft.add("MUL", [x.index, y.index], x.shape, _output(state, x.q.scale * y.q.scale * 40), activation="NONE")
+
+
+def _stretches(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+    return all(a in (1, b) for a, b in zip(small, large, strict=True))
+
+
+def _move(draft: Draft, x: Live, state: np.random.RandomState) -> None:
+    """Parts of the tensor, a mirror image, other axes, or another shape for the same codes."""
+    _, height, width, channels = x.shape
+    kind = state.randint(5)
+    if kind == 0 and channels > 1:
+        cut = int(state.randint(1, channels))
+        sizes = draft.builder.constant([cut, channels - cut])
+        parts = [draft.tensor((1, height, width, size), x.q) for size in (cut, channels - cut)]
+        axis = draft.builder.constant(3)
+        draft.builder.operator("SPLIT_V", [x.index, sizes, axis], [part.index for part in parts], num_splits=2)
+        draft.mark_read(x)
+    elif kind == 1:
+        begin = [0, *(int(state.randint(0, size)) for size in x.shape[1:])]
+        if state.randint(2):
+            begin[1 + state.randint(2)] = 0
+        size = [1, *(int(state.randint(1, n - b + 1)) for n, b in zip(x.shape[1:], begin[1:], strict=True))]
+        if state.randint(2):
+            size[1:3], begin[1:3] = [height, width], [0, 0]
+        draft.add("SLICE", [x.index, *(draft.builder.constant(v) for v in (begin, size))], tuple(size), x.q)
+    elif kind == 2:
+        order = [[0, 1, 3, 2], [0, 2, 1, 3], [0, 3, 2, 1]][state.randint(3)]
+        shape = tuple(x.shape[axis] for axis in order)
+        draft.add("TRANSPOSE", [x.index, draft.builder.constant(order)], shape, x.q)
+    elif kind == 3:
+        shape = [(1, height, width * channels, 1), (1, height, 1, width * channels), (1, width, height, channels)][
+            state.randint(3)
+        ]
+        draft.add("RESHAPE", [x.index, draft.builder.constant(shape)], shape, x.q)
+    else:
+        packed = (1, height, width, 2, channels)
+        y = draft.add("PACK", [x.index, x.index], packed, x.q, axis=3, values_count=2)
+        shape = (1, height, width, 2 * channels)
+        draft.add("RESHAPE", [y.index, draft.builder.constant(shape)], shape, x.q)
 
 
 def add_head(draft: Draft, x: Live, state: np.random.RandomState) -> None:
@@ -253,4 +315,10 @@ STEPS: dict[str, Callable[[Draft, Live, np.random.RandomState], None]] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "squeeze_and_excite": _squeeze_and_excite,
+    "reduce": _reduce,
+    "gate": _gate,
+    "move": _move,
 }
+
+#: What random graphs are made of: convolutions and pooling more often than the rest.
+_DRAWN = (*STEPS, "conv", "depthwise", "pool", "squeeze_and_excite")
