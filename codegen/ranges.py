@@ -57,7 +57,9 @@ def channels(tensor: Tensor) -> int:
 def table(graph: Graph, node: Node) -> npt.NDArray[np.int8]:
     """Results of a function of one code for the codes -128 to 127."""
     codes = np.arange(INT8_MIN, INT8_MAX + 1).astype(np.int8)
-    (result,) = interpreter.OPERATORS[node.op](interpreter.Step(graph, node, {graph.input(node, 0).index: codes}))
+    held = {t.index: t.data for t in (graph.tensors[i] for i in node.inputs if i is not None) if t.data is not None}
+    values = {**held, graph.input(node, 0).index: codes}
+    (result,) = interpreter.OPERATORS[node.op](interpreter.Step(graph, node, values))
     return result
 
 

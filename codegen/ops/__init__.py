@@ -40,7 +40,7 @@ OPERATORS: dict[str, Operator] = {
 }
 
 #: Layers that only passes make; no model file has them.
-INTERNAL: dict[str, Operator] = {conv2d_max_pool2d.OPERATOR.name: conv2d_max_pool2d.OPERATOR}
+INTERNAL: dict[str, Operator] = {op.name: op for op in (conv2d_max_pool2d.OPERATOR, activations.LOOKUP)}
 
 
 def operator_of(node: Node) -> Operator:

@@ -121,6 +121,9 @@ OPERATORS = (
     ),
 )
 
+#: Functions in a row as one table, its second input (:mod:`thumbnet.codegen.passes.fuse_activations`).
+LOOKUP = _operator("LOOKUP", lambda x, g, n: activations.lookup(x, g.input(n, 1).data), "a table of codes")
+
 #: QUANTIZE from int8 to int8.
 REQUANTIZE = _operator(
     "QUANTIZE",

@@ -8,8 +8,11 @@ from ..errors import OptionError
 from ..ir import Graph, verify
 from ..targets import Target
 from .dead_channels import dead_channels
+from .drop_reshapes import drop_reshapes
 from .drop_unused import drop_unused
 from .fold_constants import fold_constants
+from .fuse_activations import fuse_clamps, merge_lookups
+from .fuse_pad import fuse_pad
 from .fuse_pool import fuse_pool
 
 Pass = Callable[[Graph, Target], Graph]
@@ -17,6 +20,10 @@ Pass = Callable[[Graph, Target], Graph]
 #: Every pass keeps all output bytes; each stands alone in a module of its own.
 PASSES: Mapping[str, Pass] = {
     "fold-constants": lambda graph, target: fold_constants(graph),
+    "drop-reshapes": lambda graph, target: drop_reshapes(graph),
+    "fuse-clamps": lambda graph, target: fuse_clamps(graph),
+    "merge-lookups": lambda graph, target: merge_lookups(graph),
+    "fuse-pad": lambda graph, target: fuse_pad(graph),
     "dead-channels": lambda graph, target: dead_channels(graph, target.lanes),
 }
 #: Joins of layers for which the target has a kernel that does both; they come last, after axes have been exchanged.
@@ -26,6 +33,10 @@ FUSIONS: Mapping[str, Pass] = {
 #: What can be switched off, and what it does.
 SWITCHES: Mapping[str, str] = {
     "fold-constants": "layers over constants are computed beforehand",
+    "drop-reshapes": "changes of shape that cancel out are left out",
+    "fuse-clamps": "activations that only clamp join the layer in front",
+    "merge-lookups": "functions of one code in a row share one table",
+    "fuse-pad": "borders of padding are read by the window behind them",
     "dead-channels": "channels that are constant or unused are removed",
     "fuse-pool": "a convolution and the max-pooling of two behind it requantize once per pooled code",
 }

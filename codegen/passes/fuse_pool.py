@@ -10,8 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from ..ir import Graph, Node
-from ..ops.base import output_limits
-from ..quantized_math import padding_before
+from ..ops.base import output_limits, window_padding
 
 #: Filter and stride of the pooling, as (height, width), with the axis that it pools.
 _WINDOWS = {(2, 1): "h", (1, 2): "w"}
@@ -43,7 +42,7 @@ def _fusable(graph: Graph, conv: Node) -> Node | None:
     before, after = output_limits(conv, graph.output(conv)), output_limits(pool, graph.output(pool))
     clamps = int(str(after["min"])) > int(str(before["min"])) or int(str(after["max"])) < int(str(before["max"]))
     lengths = graph.output(conv).shape[1:3]
-    padded = any(padding_before(pool.attrs["padding"], n, k, k) for n, k in zip(lengths, window, strict=True))
+    padded = any(window_padding(pool.attrs, *along) for along in zip("hw", lengths, window, strict=True))
     return None if clamps or padded else pool
 
 

@@ -37,6 +37,13 @@ def lookup_table(function: Callable[[Int8Array], Int8Array]) -> Int8Array:
     return function(np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int8))
 
 
+def lookup(x: Int8Array, table: Int8Array | None) -> Int8Array:
+    """Values of a table that `lookup_table` made."""
+    assert table is not None
+    result: Int8Array = table[x.astype(np.int64) - INT8_MIN]
+    return result
+
+
 def logistic(x: Int8Array, *, q_in: Quantization) -> Int8Array:
     """Logistic function; the output's scale is 1/256 and its zero point -128."""
     fixed, beyond = _fixed_point_argument(x, q_in)

@@ -212,7 +212,7 @@ def _reshape(step: Step) -> list[Array]:
     return [layout.reshape(step.value(0), step.output().shape)]
 
 
-#: The reference of each operator, by its name in the TFLite schema.
+#: The reference of each operator, by its name in the TFLite schema; LOOKUP is a layer that only passes make.
 OPERATORS: dict[str, Callable[[Step], list[Array]]] = {
     "CONV_2D": _conv(conv.conv2d),
     "DEPTHWISE_CONV_2D": _conv(conv.depthwise_conv2d),
@@ -231,6 +231,7 @@ OPERATORS: dict[str, Callable[[Step], list[Array]]] = {
     "RELU6": lambda s: [activations.relu6(s.value(0), q_in=s.input(0).q)],
     "LEAKY_RELU": _leaky_relu,
     "RSQRT": lambda s: [activations.rsqrt(s.value(0), q_in=s.input(0).q, q_out=s.output().q)],
+    "LOOKUP": lambda s: [activations.lookup(s.value(0), s.value(1))],
     "SOFTMAX": lambda s: [softmax(s.value(0), beta=s.attrs["beta"], q_in=s.input(0).q)],
     "PAD": lambda s: [layout.pad(s.value(0), s.value(1), s.output().q.zero_point)],
     "PADV2": lambda s: [layout.pad(s.value(0), s.value(1), int(s.value(2).reshape(())))],

@@ -199,8 +199,10 @@ def _binary(draft: Draft, x: Live, state: np.random.RandomState) -> None:
 
 
 def _unary(draft: Draft, x: Live, state: np.random.RandomState) -> None:
-    op = str(state.choice(["RELU", "LEAKY_RELU", "LOGISTIC", "TANH", "QUANTIZE"]))
-    fixed = {"LOGISTIC": Q(1 / 256, -128), "TANH": Q(1 / 128, 0)}
+    op = str(state.choice(["RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "QUANTIZE"]))
+    fixed = {"LOGISTIC": Q(1 / 256, -128), "TANH": Q(1 / 128, 0), "RELU6": x.q}
+    if state.randint(2):
+        fixed["RELU"] = x.q  # nothing but a clamp
     options = {"alpha": 0.1} if op == "LEAKY_RELU" else {}
     draft.add(op, [x.index], x.shape, fixed.get(op) or _output(state, x.q.scale), **options)
 
@@ -219,6 +221,15 @@ def _pad(draft: Draft, x: Live, state: np.random.RandomState) -> None:
     paddings[1:3] = state.randint(0, 3, size=(2, 2))
     shape = tuple(int(size + extra) for size, extra in zip(x.shape, paddings.sum(axis=1), strict=True))
     draft.add("PAD", [x.index, draft.builder.constant(paddings)], shape, x.q)
+
+
+def _reshape(draft: Draft, x: Live, state: np.random.RandomState) -> None:
+    """To three dimensions and back, as around a one-dimensional convolution, with a function of one code between."""
+    flat = (1, x.shape[1] * x.shape[2], x.shape[3])
+    y = draft.add("RESHAPE", [x.index, draft.builder.constant(flat)], flat, x.q)
+    if state.randint(2):
+        y = draft.add("TANH", [y.index], flat, Q(1 / 128, 0))
+    draft.add("RESHAPE", [y.index, draft.builder.constant(x.shape)], x.shape, y.q)
 
 
 def _squeeze_and_excite(draft: Draft, x: Live, state: np.random.RandomState) -> None:
@@ -314,6 +325,7 @@ STEPS: dict[str, Callable[[Draft, Live, np.random.RandomState], None]] = {
     "unary": _unary,
     "concatenate": _concatenate,
     "pad": _pad,
+    "reshape": _reshape,
     "squeeze_and_excite": _squeeze_and_excite,
     "reduce": _reduce,
     "gate": _gate,
