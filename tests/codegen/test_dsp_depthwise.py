@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from thumbnet.codegen.quantized_math import Multiplier, requantize
-from thumbnet.codegen.tiers.dsp.depthwise import table
+from thumbnet.codegen.tiers.dsp.depthwise import fours, table
 from thumbnet.codegen.tiers.dsp.forms import Form, choose_form
 
 _Ints = npt.NDArray[np.int64]
@@ -59,9 +59,14 @@ def test_accumulators_without_spare_bits_take_two_roundings() -> None:
 def test_a_table_lists_biases_weights_and_constants_of_every_four_channels() -> None:
     form = Form({}, np.array([1, 2, 1, 1, 1, 1, 1, -1], np.int64), np.arange(8, dtype=np.int64)[:, None])
     weights = np.array([[1, 2, 3, 4, 5, 6, 7, 8], [-1, 0, 0, 0, 0, 0, 0, -128]], np.int64)
-    first, second = table(weights, np.arange(10, 18, dtype=np.int64), form).reshape(2, -1).view(np.int32)
+    first, second = table(weights, np.arange(10, 18, dtype=np.int64), form, fours(8)).reshape(2, -1).view(np.int32)
     assert first[:4].tolist() == [10, 22, 12, 13]
     assert first[4:8].view(np.int16).tolist() == [1, 3, 4, 4, -1, 0, 0, 0]
     assert first[8:].tolist() == [0, 1, 2, 3]
     assert second[:4].tolist() == [14, 15, 16, -17]
     assert second[4:8].view(np.int16).tolist() == [5, 7, 6, -8, 0, 0, 0, 128]
+
+
+def test_the_last_four_of_an_odd_number_of_channels_overlap() -> None:
+    assert fours(6).tolist() == [[0, 1, 2, 3], [2, 3, 4, 5]]
+    assert fours(4).tolist() == [[0, 1, 2, 3]]

@@ -1,8 +1,9 @@
-"""DEPTHWISE_CONV_2D with depth multiplier 1 and channels in multiples of four."""
+"""DEPTHWISE_CONV_2D by four channels at a time; with one input channel it is a CONV_2D."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,26 +12,35 @@ import numpy.typing as npt
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ...quantized_math import INT8_MAX, INT8_MIN
 from ..inline import inlined
+from .conv2d import conv2d
 from .forms import Form, choose_form
 
 _Ints = npt.NDArray[np.int64]
 
 
 def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
-    """The layer by four channels at a time; None where the kernel does not fit."""
-    arrays = {array.name: array.values for array in lowered.arrays}
-    channels = params["in_channels"]
-    if params["depth_multiplier"] != 1 or channels % 4:
+    """The layer by fours; None with several outputs per channel, or with two or three channels that do not pair up."""
+    if params["in_channels"] == 1:
+        return _convolution(lowered, call, params)
+    if params["depth_multiplier"] != 1:
         return None
+    arrays = {array.name: array.values for array in lowered.arrays}
     taps = params["rows"]["kernel"] * params["cols"]["kernel"]
-    weights = arrays["weights"].reshape(taps, channels).astype(np.int64)
+    weights = arrays["weights"].reshape(taps, -1).astype(np.int64)
     bias = arrays["channels"][:, 0]
     extremes = np.stack([weights * code for code in (INT8_MIN, INT8_MAX)])
     low, high = bias + extremes.min(axis=0).sum(axis=0), bias + extremes.max(axis=0).sum(axis=0)
     form = choose_form(lowered.multipliers, low, high, params["output"])
+    cols, repeats = _joined_columns(params["cols"], len(bias))
+    channels = len(bias) * repeats
+    if channels < 4:
+        return None
+    order = fours(channels) % len(bias)
     fields: dict[str, Init] = {
-        **{name: params[name] for name in ("rows", "cols", "in_zero_point")},
+        "rows": params["rows"],
+        "cols": cols,
         "channels": channels,
+        "in_zero_point": params["in_zero_point"],
         "form": form.fields,
         "table": "{table}",
     }
@@ -39,20 +49,46 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
         call,
         "tn_depthwise_conv2d_s8_dsp",
         fields,
-        (Array("table", "uint32_t", table(weights, bias, form)),),
+        (Array("table", "uint32_t", table(weights, bias, form, order)),),
         ("{rows}",) if call.function.endswith("_row") else ("{rows}", "{in0}"),
         (Scratch("int8_t", "scratch", channels), Scratch("const int8_t *", "taps", taps)),
     )
 
 
-def table(weights: _Ints, bias: _Ints, form: Form) -> npt.NDArray[np.uint32]:
+def _convolution(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
+    """Filters over the one channel: weights [1, height, width, filters] as [filters, height, width, 1]."""
+    outputs = params["depth_multiplier"]
+    filters = [
+        replace(array, values=array.values.reshape(-1, outputs).T) if array.name == "weights" else array
+        for array in lowered.arrays
+    ]
+    wanted = {name: params[name] for name in ("rows", "cols", "in_channels", "in_zero_point", "output")}
+    return conv2d(replace(lowered, arrays=tuple(filters)), call, {**wanted, "out_channels": outputs})
+
+
+def _joined_columns(cols: Mapping[str, int], channels: int) -> tuple[Mapping[str, int], int]:
+    """Columns that stand alone, seen as one with the channels of several where that makes fours; and how many."""
+    repeats = 4 // int(np.gcd(channels, 4))
+    alone = cols["kernel"] == 1 and cols["stride"] == 1 and cols["pad"] == 0 and cols["in"] == cols["out"]
+    if not alone or cols["in"] % repeats:
+        return cols, 1
+    return {**cols, "in": cols["in"] // repeats, "out": cols["out"] // repeats}, repeats
+
+
+def fours(channels: int) -> _Ints:
+    """Channels of each four, (fours, 4): the last four of an odd number overlaps the one before."""
+    starts = np.minimum(np.arange(0, channels, 4), channels - 4)
+    found: _Ints = starts[:, None] + np.arange(4)
+    return found
+
+
+def table(weights: _Ints, bias: _Ints, form: Form, order: _Ints) -> npt.NDArray[np.uint32]:
     """Words of every four channels: biases, lanes of weights tap by tap, constants of the form.
 
-    `weights` are (taps, channels); lanes are {0, 2} and {1, 3} of the four.
+    `weights` are (taps, channels); `order` holds the channels of each four, whose lanes are {0, 2} and {1, 3}.
     """
-    fours = len(bias) // 4
-    scaled = (weights * form.factors).reshape(-1, fours, 4)[:, :, (0, 2, 1, 3)].transpose(1, 0, 2)
-    lanes = np.ascontiguousarray(scaled, dtype="<i2").reshape(fours, -1).view("<u4")
-    starts = (bias * form.factors).reshape(fours, 4)
-    words = [part.astype(np.int64) & 0xFFFFFFFF for part in (starts, lanes, form.words.reshape(fours, -1))]
+    scaled = (weights * form.factors)[:, order[:, (0, 2, 1, 3)]].transpose(1, 0, 2)
+    lanes = np.ascontiguousarray(scaled, dtype="<i2").reshape(len(order), -1).view("<u4")
+    starts = (bias * form.factors)[order]
+    words = [part.astype(np.int64) & 0xFFFFFFFF for part in (starts, lanes, form.words[order].reshape(len(order), -1))]
     return np.concatenate(words, axis=1).reshape(-1).astype(np.uint32)

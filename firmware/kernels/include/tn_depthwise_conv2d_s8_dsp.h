@@ -1,6 +1,6 @@
-/* DEPTHWISE_CONV_2D for the DSP extension: depth multiplier 1, channels a multiple of 4.
+/* DEPTHWISE_CONV_2D for the DSP extension: depth multiplier 1, four channels or more.
  *
- * Four channels of a tap are one load. Pixels whose windows lie inside the input follow each other without any search
+ * Four channels of a tap are one load; where channels are no multiple of four, the last four overlap the ones before. Pixels whose windows lie inside the input follow each other without any search
  * for their taps; at the borders the taps of a pixel are found first, in a list. Everything that four channels need
  * comes from one table, in the order in which it is needed. */
 #ifndef TN_DEPTHWISE_CONV2D_S8_DSP_H
@@ -46,6 +46,7 @@ TN_INLINE void tn_depthwise_few(const tn_depthwise_conv2d_s8_dsp *p, int count, 
                                 int8_t *out)
 {
     const int skip = (p->cols.stride - 1) * p->channels;
+    const int overlap = (4 - p->channels % 4) % 4;
     const int8_t *x0 = taps[0];
     const int8_t *x1 = taps[count > 1 ? 1 : 0];
     const int8_t *x2 = taps[count > 2 ? 2 : 0];
@@ -54,6 +55,12 @@ TN_INLINE void tn_depthwise_few(const tn_depthwise_conv2d_s8_dsp *p, int count, 
         const int8_t *const end = out + p->channels;
         do {
             tn_dsp_four acc;
+            if (overlap != 0 && end - out < 4) {
+                x0 -= overlap;
+                x1 -= overlap;
+                x2 -= overlap;
+                out -= overlap;
+            }
             table = tn_four_begin(&acc, table);
             table = tn_four_next_tap(&acc, &x0, table);
             if (count > 1) {
@@ -76,12 +83,17 @@ TN_INLINE void tn_depthwise_many(const tn_depthwise_conv2d_s8_dsp *p, int count,
                                  int8_t *out)
 {
     const int skip = (p->cols.stride - 1) * p->channels;
+    const int overlap = (4 - p->channels % 4) % 4;
     size_t at = 0;
     for (; pixels > 0; --pixels, at += (size_t)skip) {
         const uint32_t *table = p->table;
         const int8_t *const end = out + p->channels;
         do {
             tn_dsp_four acc;
+            if (overlap != 0 && end - out < 4) {
+                at -= (size_t)overlap;
+                out -= overlap;
+            }
             table = tn_four_begin(&acc, table);
             TN_UNROLL(9)
             for (int tap = 0; tap < count; ++tap) {

@@ -124,7 +124,8 @@ TN_INLINE void tn_depthwise_three_pixels(const tn_dsp_form *form, const int8_t *
                                          int channels, const uint32_t *table, int8_t *out)
 {
     const int words = form->kind == TN_DSP_RISING ? 2 : 4;
-    for (int at = 0; at < channels; at += 4, table += 4 + 6 * height + 4 * words) {
+    for (int from = 0; from < channels; from += 4, table += 4 + 6 * height + 4 * words) {
+        const int at = channels % 4 != 0 && from + 4 > channels ? channels - 4 : from;
         tn_three_pair(form, rows, height, stride, channels, table, 0, (size_t)at, out + at);
         tn_three_pair(form, rows, height, stride, channels, table, 1, (size_t)at, out + at + 1);
     }
