@@ -65,6 +65,7 @@ def compile_model(
     """
     core = find_target(target)
     disable = passes.check_switches(disable)
+    core = passes.restricted(core, disable)
     if schedule not in SCHEDULES:
         raise OptionError(f"unknown schedule '{schedule}': allowed are {', '.join(SCHEDULES)}")
     model = read_graph(tflite)

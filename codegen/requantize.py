@@ -50,7 +50,13 @@ class Scaling:
 
 
 def choose_scaling(
-    multipliers: Sequence[Multiplier], low: _Int, high: _Int, zero_point: int, limits: tuple[int, int]
+    multipliers: Sequence[Multiplier],
+    low: _Int,
+    high: _Int,
+    zero_point: int,
+    limits: tuple[int, int],
+    *,
+    prove: bool = True,
 ) -> list[Scaling]:
     """Constants of every channel.
 
@@ -64,7 +70,11 @@ def choose_scaling(
         Of the output.
     limits : (int, int)
         Smallest and largest output code, from the fused activation.
+    prove : bool
+        False keeps the plain sequence for every channel.
     """
+    if not prove:
+        return [Scaling(multiplier.multiplier, PLAIN, multiplier.shift) for multiplier in multipliers]
     steps = np.arange(limits[0] + 1, limits[1] + 1)
     thresholds = thresholds_of(multipliers, steps, low, high, zero_point)
     return [

@@ -22,12 +22,15 @@ class Target:
         Size of a pointer in the generated state.
     extensions : tuple of str
         Instruction-set extensions that a kernel may rely on.
+    disabled : frozenset of str
+        Kernels that shall not be used, names of :data:`thumbnet.codegen.passes.SWITCHES`.
     """
 
     name: str
     tiers: tuple[str, ...] = ("portable",)
     pointer_bytes: int = 4
     extensions: tuple[str, ...] = ()
+    disabled: frozenset[str] = frozenset()
 
     @property
     def lanes(self) -> int:

@@ -100,7 +100,8 @@ def channel_array(graph: Graph, node: Node, axes: tuple[int, ...], multipliers: 
     low = bias + extremes.min(axis=0).sum(axis=axes)
     high = bias + extremes.max(axis=0).sum(axis=axes)
     limits = activation_range(node.attrs["activation"], target.q.scale, target.q.zero_point)
-    scalings = choose_scaling(multipliers, low, high, target.q.zero_point, limits)
+    prove = not node.attrs.get("round_twice", False)
+    scalings = choose_scaling(multipliers, low, high, target.q.zero_point, limits, prove=prove)
     rows = [(b, s.multiplier, s.offset, s.offset_negative) for b, s in zip(bias.tolist(), scalings, strict=True)]
     return Array("channels", "tn_channel", np.array(rows, np.int64))
 

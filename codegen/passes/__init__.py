@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 
 from ..errors import OptionError
 from ..ir import Graph, verify
@@ -39,6 +40,9 @@ SWITCHES: Mapping[str, str] = {
     "fuse-pad": "borders of padding are read by the window behind them",
     "dead-channels": "channels that are constant or unused are removed",
     "fuse-pool": "a convolution and the max-pooling of two behind it requantize once per pooled code",
+    "proven-rounding": "portable kernels requantize by one multiply-add per channel that proves exact",
+    "one-line-add": "additions run as one line of 32-bit arithmetic that is exact for all pairs of codes",
+    "tier-kernels": "layers get kernels of the core's instruction set in place of the portable ones",
 }
 
 
@@ -56,6 +60,12 @@ def check_switches(names: Collection[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+def restricted(target: Target, disable: Collection[str]) -> Target:
+    """The target without the kernels that are switched off."""
+    tiers = ("portable",) if "tier-kernels" in disable else target.tiers
+    return replace(target, tiers=tiers, disabled=frozenset(disable))
+
+
 def run(graph: Graph, target: Target, disable: Collection[str] = ()) -> Graph:
     """Run all passes but those switched off; the graph is verified after each."""
     *_, (_, last) = stages(graph, target, disable)
@@ -68,7 +78,10 @@ def stages(graph: Graph, target: Target, disable: Collection[str] = ()) -> Itera
         if name not in disable:
             graph = verify(drop_unused(transform(graph, target)))
             yield name, graph
-    yield "drop-unused", verify(drop_unused(graph))
+    graph = verify(drop_unused(graph))
+    if "proven-rounding" in disable:
+        graph = replace(graph, nodes=tuple(node.with_attrs(round_twice=True) for node in graph.nodes))
+    yield "drop-unused", graph
 
 
 def fuse(graph: Graph, target: Target, disable: Collection[str] = ()) -> Graph:

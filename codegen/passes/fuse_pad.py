@@ -83,7 +83,7 @@ def _window_fits(graph: Graph, pad: Node, user: Node, which: str) -> bool:
     """Whether every window spans part of the input, so that kernels never run on padding alone."""
     before, after = _padding(graph, pad, user, which)
     reach = (_kernel(graph, user, which) - 1) * user.attrs.get(f"dilation_{which}", 1)
-    return before <= reach and after <= reach
+    return bool(before <= reach and after <= reach)
 
 
 def _fused(graph: Graph, pad: Node) -> Graph:
