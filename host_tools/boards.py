@@ -12,6 +12,12 @@ from .errors import BoardError
 
 ICOUNT_SHIFT = 6
 """QEMU's ``-icount shift``: an instruction takes 2 ** 6 = 64 ns of virtual time."""
+_PAYLOAD, _RING = 1024, 2048
+"""What ``TN_LINK_PAYLOAD`` and ``HAL_RX_RING_BYTES`` are where a board's file does not say."""
+_APPLICATION = 384
+"""Upper bound of the device application's own variables, frames and receive ring aside (measured: 336)."""
+_FRAME = 8
+"""Bytes of a frame beside its payload."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Board:
         Memory that the linker may fill, and the part of RAM that it reserves for the stack; 0 on the host.
     protocols : tuple of str
         Ways to upload, the default first; ``qemu`` means that there is nothing to upload to.
+    payload_bytes, ring_bytes : int
+        Longest payload of the device link's frames, and its receive ring.
     """
 
     name: str
@@ -42,6 +50,17 @@ class Board:
     ram_bytes: int
     stack_bytes: int
     protocols: tuple[str, ...]
+    payload_bytes: int = _PAYLOAD
+    ring_bytes: int = _RING
+
+    @property
+    def model_ram_bytes(self) -> int:
+        """RAM for a model's state, its outputs and, unless it is streamed, its inputs; 0 on the host.
+
+        What stack and device application leave. Firmware that observes layers takes 8 bytes a layer of it.
+        """
+        link = 2 * (self.payload_bytes + _FRAME) + self.ring_bytes
+        return max(0, self.ram_bytes - self.stack_bytes - link - _APPLICATION)
 
     @property
     def is_host(self) -> bool:
@@ -131,4 +150,6 @@ def _read(path: Path) -> Board:
         ram_bytes=about["ram"][1],
         stack_bytes=about["stack"],
         protocols=(default, *others),
+        payload_bytes=about["defines"].get("TN_LINK_PAYLOAD", _PAYLOAD),
+        ring_bytes=about["defines"].get("HAL_RX_RING_BYTES", _RING),
     )

@@ -1,6 +1,6 @@
 /* What the device application may ask of a board: bytes in and out, a clock, a stack gauge.
  *
- * One implementation per family of boards (hal_cmsdk.c, hal_stm32f4.c over hal_cortex_m.c), and
+ * One implementation per family of boards (hal_cmsdk.c, hal_stm32f1.c, hal_nrf51.c, ... over hal_cortex_m.c), and
  * hal_posix.c where the board is this computer. None allocates memory. Every function but hal_fault()
  * is called from thread context only. */
 #ifndef HAL_H
