@@ -7,7 +7,7 @@ made again. Borders are improved one by one until nothing gets better; what coun
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import passes
 from .cost import CostModel, Estimate, work_of
@@ -58,6 +58,8 @@ class Candidate:
         Tensors whose spatial axes are exchanged in the graph that is run.
     state_bytes : int
         Exact.
+    others : tuple of Candidate
+        Those that it was preferred to.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Candidate:
     swapped: frozenset[int]
     state_bytes: int
     estimate: Estimate
+    others: tuple[Candidate, ...] = ()
 
 
 #: Smaller is better; given state and flash in bytes and instructions.
@@ -91,7 +94,7 @@ def choose(graph: Graph, name: str, target: Target, limits: Limits, disable: Col
     best = min(candidates, key=lambda c: rank(c.state_bytes, c.estimate.flash_bytes, c.estimate.instructions))
     if limits.excess(best.state_bytes, best.estimate.flash_bytes):
         raise OptionError(_no_room(candidates, limits))
-    return best
+    return replace(best, others=tuple(c for c in candidates if c is not best))
 
 
 def _axes(name: str) -> tuple[str, ...]:

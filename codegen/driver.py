@@ -10,6 +10,7 @@ from .choose import NO_LIMITS, SCHEDULES, Limits, choose
 from .emit import emit_files, layer_infos
 from .emit_steps import Emitter
 from .errors import OptionError, UnsupportedError
+from .explain import explain
 from .ir import Graph, verify
 from .model import Analysis, CompiledModel, LayerReport, describe
 from .ops import OPERATORS, refusal
@@ -87,7 +88,16 @@ def compile_model(
         app=app,
     )
     return CompiledModel(
-        prefix, core.name, model_hash, inputs, outputs, layers, chosen.state_bytes, chosen.schedule.plan, files
+        prefix,
+        core.name,
+        model_hash,
+        inputs,
+        outputs,
+        layers,
+        chosen.state_bytes,
+        chosen.schedule.plan,
+        files,
+        lambda: explain(model, graph, chosen, core, disable),
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .ir import Kept, Tensor
 from .memory import Plan
+
+if TYPE_CHECKING:
+    from .explain import Explanation
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,12 @@ class CompiledModel:
     state_bytes: int
     memory: Plan
     files: Mapping[str, str]
+    explainer: Callable[[], Explanation] = field(repr=False, compare=False)
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """What was done to the model and why; worked out when it is asked for."""
+        return self.explainer()
 
     @property
     def macs(self) -> int:
