@@ -14,6 +14,7 @@
 #define CR_PLLON (1u << 24)
 #define CR_PLLRDY (1u << 25)
 #define CFGR_SOURCE_HSE (1u << 16) /* after the divider of CFGR2; otherwise half of the internal oscillator */
+#define CFGR_DIVIDER_BIT_0 17      /* of that divider: the same bit in both registers */
 #define CFGR_TIMES(factor) (((factor) - 2u) << 18)
 #define CFGR_SWITCH_PLL 2u
 #define CFGR_STATUS (3u << 2)
@@ -35,8 +36,9 @@ uint32_t hal_clock_start(void)
     RCC_CR |= CR_HSEON;
     uint32_t plan = CFGR_TIMES(HAL_CLOCK_HZ / (HSI_HZ / 2u));
     if (hal_becomes(&RCC_CR, CR_HSERDY, CR_HSERDY)) {
-        RCC_CFGR2 = HAL_CRYSTAL_HZ / (4u * MHZ) - 1u;
-        plan = CFGR_SOURCE_HSE | CFGR_TIMES(HAL_CLOCK_HZ / (4u * MHZ));
+        const uint32_t divider = HAL_CRYSTAL_HZ / (4u * MHZ) - 1u;
+        RCC_CFGR2 = divider;
+        plan = CFGR_SOURCE_HSE | (divider & 1u) << CFGR_DIVIDER_BIT_0 | CFGR_TIMES(HAL_CLOCK_HZ / (4u * MHZ));
     }
     RCC_CFGR = plan;
     RCC_CR |= CR_PLLON;
