@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from thumbnet.codegen.quantized_math import Multiplier, add_multipliers, multiply_by_quantized_multiplier, requantize
 from thumbnet.codegen.tiers.dsp.one_line_add import find_constants
-from thumbnet.codegen.tiers.dsp.records import channel_records, shares_lanes
-from thumbnet.codegen.tiers.dsp.rounding import choose_rounding
+from thumbnet.codegen.tiers.dsp.records import channel_records, shares_lanes, short_records
+from thumbnet.codegen.tiers.dsp.rounding import choose_rounding, choose_scaled_rounding
 
 _OUTPUT = {"zero_point": -5, "min": -128, "max": 127}
 
@@ -44,6 +44,28 @@ def test_what_lanes_cannot_hold_is_not_shared() -> None:
     assert shares_lanes(np.array([[-128, 127], [-127, -128]]), bias)
     assert not shares_lanes(np.array([[-1], [-128]]), bias)
     assert not shares_lanes(np.array([[1], [1]]), np.array([0, 1 << 23]))
+
+
+def test_short_records_hold_one_channel() -> None:
+    filters, bias = np.array([[2, 4, 6], [-8, 10, -12]], np.int64), np.array([20, -22], np.int64)
+    rounding = choose_rounding([Multiplier(1 << 30, -3), Multiplier(1 << 30, -4)], _OUTPUT)
+    words = short_records(filters, bias, rounding, 4).view(np.int32).reshape(2, -1).tolist()
+    assert [word[0] for word in words] == [20, -22]
+    assert np.array(words[1][1:3], np.int32).view(np.int16).tolist() == [-8, 10, -12, 0]
+    assert words[1][3:] == [1 << 30, (-5 << 4) + 8, 4]
+
+
+def test_scaled_weights_share_a_shift() -> None:
+    multipliers = [Multiplier((1 << 30) + 7, -6), Multiplier((1 << 31) - 9, -8)]
+    filters, bias = np.array([[12, -127, 3], [127, 127, 1]], np.int64), np.array([-100, 1000], np.int64)
+    output = {"zero_point": -128, "min": -128, "max": 127}
+    rounding, factors = choose_scaled_rounding(multipliers, bias, filters, output)
+    assert rounding.shifts is None
+    accumulators = np.arange(-30000, 30000, dtype=np.int64)
+    for (factor, addend), scale, multiplier in zip(rounding.constants, factors, multipliers, strict=True):
+        value = ((accumulators * scale * factor) >> 32) + addend
+        codes = np.clip(value >> rounding.fields["shift"], -128, 127)
+        assert (codes == requantize(accumulators, *multiplier, -128, -128, 127)).all()
 
 
 @pytest.mark.parametrize("zero_point,low", [(-128, -128), (3, -128), (10, 10)])

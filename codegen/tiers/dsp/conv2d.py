@@ -9,10 +9,12 @@ import numpy as np
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
-from .records import channel_records, largest_sums, shares_lanes
-from .rounding import ACCUMULATOR_LIMIT, choose_rounding
+from .records import channel_records, largest_sums, shares_lanes, short_records, widened_order
+from .rounding import ACCUMULATOR_LIMIT, choose_rounding, choose_scaled_rounding
 
 _POOLS = {"": "TN_POOL_NONE", "rows": "TN_POOL_ROWS", "cols": "TN_POOL_COLS"}
+#: Codes under a filter whose channel is fetched as a whole.
+_LONGEST_SHORT = 8
 #: Steps of four lanes that the inner loop takes at once, at most.
 _MOST_UNROLLED = 8
 
@@ -33,10 +35,18 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
         out_cols = pool["out"]
         conv_cols = min(conv_cols, 2 * out_cols)
     one_row = by_rows or rows["out"] == 1
-    lone = pool["axis"] == "" and one_row and conv_cols % 2 == 1
-    depth, unroll = _inner_loop(filters.shape[1], lone)
-    shared = shares_lanes(filters, bias)
-    rounding = choose_rounding(lowered.multipliers, params["output"])
+    used = filters.shape[1]
+    short = used <= _LONGEST_SHORT
+    lone = not short and pool["axis"] == "" and one_row and conv_cols % 2 == 1
+    depth, unroll = (used + used % 2, 1) if short else _inner_loop(used, lone)
+    shared = not short and shares_lanes(filters, bias)
+    if short:
+        rounding, factors = choose_scaled_rounding(lowered.multipliers, bias, filters, params["output"])
+        ordered = widened_order(filters) if channels % 4 == 0 else filters
+        records = short_records(ordered * factors[:, None], bias * factors, rounding, depth)
+    else:
+        rounding = choose_rounding(lowered.multipliers, params["output"])
+        records = channel_records(filters, bias, rounding, depth, shared)
     fields: dict[str, Init] = {
         "rows": rows,
         "cols": {**cols, "out": conv_cols},
@@ -48,9 +58,10 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
         "in_channels": channels,
         "out_channels": outputs,
         "depth": depth,
-        "unroll": unroll,
         "pool": _POOLS[pool["axis"]],
+        "is_short": int(short),
         "lone": int(lone),
+        "unroll": unroll,
         "bytes": int(not shared),
         "in_zero_point": params["in_zero_point"],
         "rounding": rounding.fields,
@@ -61,9 +72,9 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
         call,
         "tn_conv2d_s8_dsp",
         fields,
-        (Array("records", "uint32_t", channel_records(filters, bias, rounding, depth, shared)),),
+        (Array("records", "uint32_t", records),),
         ("{rows}", "{y}") if by_rows else ("{rows}", "{in0}"),
-        (Scratch("uint32_t", "columns", depth), Scratch("int8_t", "codes", 1 if channels % 4 == 0 else depth)),
+        (Scratch("uint32_t", "columns", depth), Scratch("int8_t", "codes", 1 if short or channels % 4 == 0 else depth)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Weights and constants of output channels two by two, as `tn_conv2d_s8_dsp` reads them."""
+"""Weights and constants of output channels, one by one or two by two, as `tn_conv2d_s8_dsp` reads them."""
 
 from __future__ import annotations
 
@@ -31,20 +31,43 @@ def shares_lanes(filters: Ints, bias: Ints) -> bool:
     return bool(fits and two_by_two(largest_sums(filters, bias))[:, 1].max() < _SHARED_LIMIT)
 
 
+def short_records(filters: Ints, bias: Ints, rounding: Rounding, depth: int) -> npt.NDArray[np.uint32]:
+    """Records for tn_conv2d_dsp_short.h of filters (channels, codes), already scaled, padded to `depth` codes."""
+    padded = np.zeros((len(filters), depth), np.int64)
+    padded[:, : filters.shape[1]] = filters
+    parts = [bias[:, None], _words(padded), rounding.constants]
+    if rounding.shifts is not None:
+        parts.append(rounding.shifts[:, None])
+    return _as_words(parts)
+
+
+def widened_order(filters: Ints) -> Ints:
+    """Codes (channels, codes) in the order in which SXTB16 widens each four of them."""
+    order: Ints = filters.reshape(len(filters), -1, 4)[:, :, (0, 2, 1, 3)].reshape(filters.shape)
+    return order
+
+
+def _words(lanes: Ints) -> Ints:
+    """Lanes two by two."""
+    words: Ints = (lanes[:, 0::2] & 0xFFFF) | (lanes[:, 1::2] & 0xFFFF) << 16
+    return words
+
+
+def _as_words(parts: list[Ints]) -> npt.NDArray[np.uint32]:
+    return (np.concatenate(parts, axis=1) & 0xFFFFFFFF).astype(np.uint32).reshape(-1)
+
+
 def channel_records(filters: Ints, bias: Ints, rounding: Rounding, depth: int, shared: bool) -> npt.NDArray[np.uint32]:
     """Records of filters (channels, codes), padded to `depth` codes; `shared` as :func:`shares_lanes` allows."""
     padded = np.zeros((len(filters), depth), np.int64)
     padded[:, : filters.shape[1]] = filters
-    ordered = padded.reshape(len(filters), -1, 4)[:, :, (0, 2, 1, 3)].reshape(len(filters), depth)
-    pairs, biases = two_by_two(ordered), two_by_two(bias)
+    pairs, biases = two_by_two(widened_order(padded)), two_by_two(bias)
     if shared:
         lanes = 256 * pairs[:, 1] + pairs[:, 0]
         biases = np.stack([biases[:, 0], 256 * biases[:, 1] + biases[:, 0]], axis=1)
     else:
         lanes = 256 * pairs[:, 1] + (pairs[:, 0] & 255)
-    words = (lanes[:, 0::2] & 0xFFFF) | (lanes[:, 1::2] & 0xFFFF) << 16
-    constants = two_by_two(rounding.constants).reshape(len(pairs), 4)
-    parts = [biases, words, constants]
+    parts = [biases, _words(lanes), two_by_two(rounding.constants).reshape(len(pairs), 4)]
     if rounding.shifts is not None:
         parts.append(two_by_two(rounding.shifts))
-    return (np.concatenate(parts, axis=1) & 0xFFFFFFFF).astype(np.uint32).reshape(-1)
+    return _as_words(parts)

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...ops.base import Init
-from ...quantized_math import Multiplier
+from ...quantized_math import INT8_MAX, INT8_MIN, Multiplier
+from .forms import choose_form
 
 Ints = npt.NDArray[np.int64]
 
@@ -51,11 +52,29 @@ def choose_rounding(multipliers: Sequence[Multiplier], output: Mapping[str, Any]
     factor = np.array([m.multiplier for m in multipliers], np.int64)
     right = -np.array([m.shift for m in multipliers], np.int64)
     if right.min() < 1 or right.max() > _LARGEST_SHIFT:
-        fields: dict[str, Init] = {"shift": _TWICE, "signs": 1, "output": output}
+        fields: dict[str, Init] = {"shift": _TWICE, "signs": 1, "whole": 0, "output": output}
         return Rounding(fields, np.stack([factor, -right], axis=1), None)
     uniform = bool((right == right[0]).all())
     # What is negative before the zero point is added becomes the smallest code of a fused ReLU, however it is rounded.
     signs = int(output["min"] < output["zero_point"])
     addend = (output["zero_point"] << right) + (1 << (right - 1))
-    fields = {"shift": int(right[0]) if uniform else _EACH, "signs": signs, "output": output}
+    fields = {"shift": int(right[0]) if uniform else _EACH, "signs": signs, "whole": 0, "output": output}
     return Rounding(fields, np.stack([factor, addend], axis=1), None if uniform else right)
+
+
+def choose_scaled_rounding(
+    multipliers: Sequence[Multiplier], bias: Ints, filters: Ints, output: Mapping[str, Any]
+) -> tuple[Rounding, Ints]:
+    """Rounding for filters (channels, codes) that are lanes of their own, and the factor of each channel's weights.
+
+    Lanes have bits to spare: scaled channel by channel, all take one shift, where that is proven.
+    """
+    rounding = choose_rounding(multipliers, output)
+    if rounding.shifts is not None and not rounding.fields["signs"]:
+        extremes = np.stack([filters * code for code in (INT8_MIN, INT8_MAX)])
+        low, high = bias + extremes.min(axis=0).sum(axis=1), bias + extremes.max(axis=0).sum(axis=1)
+        form = choose_form(multipliers, low, high, output)
+        if form.fields["kind"] == "TN_DSP_RISING":
+            fields: dict[str, Init] = {"shift": form.fields["shift"], "signs": 0, "whole": 1, "output": output}
+            return Rounding(fields, form.words, None), form.factors
+    return rounding, np.full(len(bias), 2)

@@ -144,6 +144,28 @@ TN_INLINE int32_t tn_mac_high(int32_t acc, uint32_t a, uint32_t b)
 #endif
 }
 
+/* a - b, lane by lane. */
+TN_INLINE uint32_t tn_subtract_lanes(uint32_t a, uint32_t b)
+{
+#if TN_HAS_DSP
+    return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b);
+#else
+    return tn_lanes(tn_low_lane(a) - tn_low_lane(b), tn_high_lane(a) - tn_high_lane(b));
+#endif
+}
+
+/* The value, 0 where it is negative. */
+TN_INLINE int32_t tn_positive(int32_t value)
+{
+#if TN_HAS_DSP
+    int32_t positive;
+    __asm__("usat %0, #31, %1" : "=r"(positive) : "r"(value));
+    return positive;
+#else
+    return value < 0 ? 0 : value;
+#endif
+}
+
 /* The nearest code. */
 TN_INLINE int32_t tn_saturate(int32_t value)
 {
@@ -191,6 +213,18 @@ TN_INLINE int32_t tn_high_mac(int32_t c, int32_t a, int32_t b)
 #endif
 }
 
+/* c + a * b / 2^32, rounded down. */
+TN_INLINE int32_t tn_high_mac_whole(int32_t c, int32_t a, int32_t b)
+{
+#if TN_HAS_DSP
+    int32_t sum;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(c));
+    return sum;
+#else
+    return c + (int32_t)(((int64_t)a * b) >> 32);
+#endif
+}
+
 /* The nearest code of value / 2^bits, rounded down; one instruction where `bits` is a constant. */
 TN_INLINE int32_t tn_saturate_shifted(int32_t value, int bits)
 {
@@ -209,23 +243,38 @@ TN_INLINE int32_t tn_saturate_shifted(int32_t value, int bits)
  * the accumulator, and the rounding of the shift is an addend, one less below zero. */
 typedef struct {
     uint8_t shift; /* to the right, of every channel; TN_DSP_EACH; TN_DSP_TWICE */
+    uint8_t whole; /* the high multiply gives the whole part instead: proven to be exact, for accumulators that are scaled */
     uint8_t signs; /* a negative accumulator can give a code of its own: round half away from zero */
     tn_output_s8 output;
 } tn_dsp_rounding;
 #define TN_DSP_EACH 0    /* each channel has its shift */
 #define TN_DSP_TWICE 255 /* the plain sequence: `addend` of a channel is the shift of tn_requantize */
 
-/* The code of an accumulator that is given doubled, with the constants of its channel. */
+/* The code of an accumulator that is given doubled, or scaled as its constants ask for, with the constants of its channel. */
 TN_INLINE int8_t tn_dsp_round(const tn_dsp_rounding *p, int32_t doubled, int32_t multiplier, int32_t addend, int shift)
 {
     if (p->shift == TN_DSP_TWICE) {
         return tn_store_s8(tn_requantize(doubled / 2, multiplier, addend), &p->output);
     }
-    int32_t value = tn_high_mac(addend, doubled, multiplier);
+    int32_t value = p->whole != 0 ? tn_high_mac_whole(addend, doubled, multiplier)
+                                  : tn_high_mac(addend, doubled, multiplier);
     if (p->signs != 0) {
         value += doubled >> 31;
     }
     return tn_dsp_limit(tn_saturate_shifted(value, p->shift == TN_DSP_EACH ? shift : p->shift), &p->output);
+}
+
+/* The next two words of a table. */
+TN_INLINE const uint32_t *tn_load_two(const uint32_t *w, int32_t *first, int32_t *second)
+{
+#if TN_HAS_DSP_BLOCKS
+    __asm__ volatile("ldrd %0, %1, [%2], #8" : "=&r"(*first), "=&r"(*second), "+r"(w) : : "memory");
+    return w;
+#else
+    *first = (int32_t)w[0];
+    *second = (int32_t)w[1];
+    return w + 2;
+#endif
 }
 
 /* The code of a finished accumulator. */

@@ -1,0 +1,213 @@
+/* Two pixels, or one, by all channels: two channels at a time share every load and every widening.
+ *
+ * Weights of two channels lie in one word of lanes 256 * b + a. Multiplying by the lanes themselves and by their low
+ * bytes gives 256 * B + A and A, so that one SXTB16 serves two channels: 12 instructions for 16 multiply-accumulates.
+ * The sum may wrap; (256 * B + A - A) / 256 is B all the same, because the compiler knows |B| < 2^23.
+ *
+ * Records, for every two output channels a, b: bias of a, of 256 * b + a (of b with `bytes`); weights, two codes a word
+ * in the order 0 2, 1 3 of each four; multiplier and addend of a, of b; with TN_DSP_EACH shift of a, of b. The last
+ * channel's partner is itself when they are odd in number. */
+#ifndef TN_CONV2D_DSP_PAIRS_H
+#define TN_CONV2D_DSP_PAIRS_H
+
+#include "tn_conv2d_dsp.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Sums of two channels a, b over pixels 0 and 1; `l` is 256 * b + a, or b. */
+typedef struct {
+    int32_t a0, l0, a1, l1;
+} tn_conv2d_sums;
+
+/* Sums start at the biases. */
+TN_INLINE const uint32_t *tn_conv2d_start(const uint32_t *w, int pixels, tn_conv2d_sums *sums)
+{
+#if TN_HAS_DSP_BLOCKS
+    if (pixels == 2) {
+        __asm__ volatile("ldrd %0, %1, [%2]" : "=&r"(sums->a1), "=&r"(sums->l1) : "r"(w) : "memory");
+    }
+#else
+    if (pixels == 2) {
+        (void)tn_load_two(w, &sums->a1, &sums->l1);
+    }
+#endif
+    return tn_load_two(w, &sums->a0, &sums->l0);
+}
+
+/* --- the inner loop ------------------------------------------------------------------------------------------ */
+
+/* Two lanes of one pixel by two channels. */
+TN_INLINE void tn_conv2d_two(int32_t *a, int32_t *l, uint32_t x, uint32_t weights, int bytes)
+{
+    *a = tn_mac2_wrap(*a, x, tn_even_bytes(weights));
+    *l = tn_mac2_wrap(*l, x, bytes != 0 ? tn_odd_bytes(weights) : weights);
+}
+
+/* Four lanes of two pixels, x = {0 of the first, of the second, 1 of the first, of the second}. */
+TN_INLINE void tn_conv2d_pair_four(tn_conv2d_sums *sums, const uint32_t **x, const uint32_t **w, int bytes)
+{
+#if TN_HAS_DSP_BLOCKS
+    if (bytes == 0) {
+        uint32_t w0;
+        uint32_t w1;
+        __asm__ volatile("ldrd %[w0], %[w1], [%[w]], #8\n\t"
+                         "ldmia %[x]!, {r4, r5, r6, r8}\n\t"
+                         "smlad %[l0], r4, %[w0], %[l0]\n\t"
+                         "smlad %[l1], r5, %[w0], %[l1]\n\t"
+                         "sxtb16 %[w0], %[w0]\n\t"
+                         "smlad %[l0], r6, %[w1], %[l0]\n\t"
+                         "smlad %[l1], r8, %[w1], %[l1]\n\t"
+                         "sxtb16 %[w1], %[w1]\n\t"
+                         "smlad %[a0], r4, %[w0], %[a0]\n\t"
+                         "smlad %[a1], r5, %[w0], %[a1]\n\t"
+                         "smlad %[a0], r6, %[w1], %[a0]\n\t"
+                         "smlad %[a1], r8, %[w1], %[a1]\n\t"
+                         : [a0] "+r"(sums->a0), [a1] "+r"(sums->a1), [l0] "+r"(sums->l0), [l1] "+r"(sums->l1),
+                           [x] "+r"(*x), [w] "+r"(*w), [w0] "=&r"(w0), [w1] "=&r"(w1)
+                         :
+                         : "r4", "r5", "r6", "r8", "memory");
+        return;
+    }
+#endif
+    for (int i = 0; i < 2; ++i) {
+        tn_conv2d_two(&sums->a0, &sums->l0, (*x)[0], **w, bytes);
+        tn_conv2d_two(&sums->a1, &sums->l1, (*x)[1], **w, bytes);
+        *x += 2;
+        *w += 1;
+    }
+}
+
+/* Eight lanes of one pixel. */
+TN_INLINE void tn_conv2d_lone_eight(tn_conv2d_sums *sums, const uint32_t **x, const uint32_t **w, int bytes)
+{
+#if TN_HAS_DSP_BLOCKS
+    if (bytes == 0) {
+        __asm__ volatile("ldmia %[x]!, {r2, r3, r4, r5}\n\t"
+                         "ldmia %[w]!, {r6, r8, r9, r10}\n\t"
+                         "smlad %[l], r2, r6, %[l]\n\t"
+                         "sxtb16 r6, r6\n\t"
+                         "smlad %[l], r3, r8, %[l]\n\t"
+                         "sxtb16 r8, r8\n\t"
+                         "smlad %[l], r4, r9, %[l]\n\t"
+                         "sxtb16 r9, r9\n\t"
+                         "smlad %[l], r5, r10, %[l]\n\t"
+                         "sxtb16 r10, r10\n\t"
+                         "smlad %[a], r2, r6, %[a]\n\t"
+                         "smlad %[a], r3, r8, %[a]\n\t"
+                         "smlad %[a], r4, r9, %[a]\n\t"
+                         "smlad %[a], r5, r10, %[a]\n\t"
+                         : [a] "+r"(sums->a0), [l] "+r"(sums->l0), [x] "+r"(*x), [w] "+r"(*w)
+                         :
+                         : "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "memory");
+        return;
+    }
+#endif
+    for (int i = 0; i < 4; ++i) {
+        tn_conv2d_two(&sums->a0, &sums->l0, *(*x)++, *(*w)++, bytes);
+    }
+}
+
+TN_INLINE void tn_conv2d_some(const tn_conv2d_s8_dsp *p, int pixels, tn_conv2d_sums *sums, const uint32_t **x,
+                              const uint32_t **w)
+{
+    if (pixels == 2) {
+        tn_conv2d_pair_four(sums, x, w, p->bytes);
+    } else {
+        tn_conv2d_lone_eight(sums, x, w, p->bytes);
+    }
+}
+
+/* One round of the inner loop: four lanes of two pixels `unroll` times, or eight of one pixel half as often. */
+TN_INLINE void tn_conv2d_round(const tn_conv2d_s8_dsp *p, int pixels, tn_conv2d_sums *sums, const uint32_t **x,
+                               const uint32_t **w)
+{
+    const int steps = pixels == 2 ? p->unroll : p->unroll / 2;
+#if TN_HAS_DSP_BLOCKS
+    /* Written out, because compilers leave loops around assembly alone. */
+    tn_conv2d_some(p, pixels, sums, x, w);
+    if (steps > 1) {
+        tn_conv2d_some(p, pixels, sums, x, w);
+    }
+    if (steps > 2) {
+        tn_conv2d_some(p, pixels, sums, x, w);
+    }
+    if (steps > 3) {
+        tn_conv2d_some(p, pixels, sums, x, w);
+    }
+    if (steps > 4) {
+        tn_conv2d_some(p, pixels, sums, x, w);
+    }
+    if (steps > 5) {
+        tn_conv2d_some(p, pixels, sums, x, w);
+    }
+    if (steps > 6) {
+        tn_conv2d_some(p, pixels, sums, x, w);
+    }
+    if (steps > 7) {
+        tn_conv2d_some(p, pixels, sums, x, w);
+    }
+#else
+    for (int i = 0; i < steps; ++i) {
+        tn_conv2d_some(p, pixels, sums, x, w);
+    }
+#endif
+}
+
+/* --- channels of gathered pixels ----------------------------------------------------------------------------- */
+
+/* Twice the sum of channel b. */
+TN_INLINE int32_t tn_conv2d_doubled_b(const tn_conv2d_s8_dsp *p, int32_t a, int32_t l)
+{
+    return p->bytes != 0 ? l * 2 : (int32_t)((uint32_t)l - (uint32_t)a) >> 7;
+}
+
+/* All channels of two gathered pixels, or of one, to `out`. The second pixel's channels lie `step` codes behind, unless
+ * both are pooled; a step of 0 leaves them out. */
+TN_INLINE void tn_conv2d_pixels(const tn_conv2d_s8_dsp *p, int pixels, const uint32_t *columns, int8_t *out, int step)
+{
+    const uint32_t *w = p->records;
+    const uint32_t *const end = columns + (pixels == 2 ? p->depth : p->depth / 2);
+    const int8_t *const last = out + p->out_channels;
+    do {
+        tn_conv2d_sums sums;
+        int32_t factor[2];
+        int32_t addend[2];
+        int32_t shift[2] = {0, 0};
+        w = tn_conv2d_start(w, pixels, &sums);
+        const uint32_t *x = columns;
+        do {
+            tn_conv2d_round(p, pixels, &sums, &x, &w);
+        } while (p->depth != 4 * p->unroll && x != end);
+        w = tn_load_two(w, &factor[0], &addend[0]);
+        w = tn_load_two(w, &factor[1], &addend[1]);
+        if (p->rounding.shift == TN_DSP_EACH) {
+            w = tn_load_two(w, &shift[0], &shift[1]);
+        }
+        int32_t b0 = tn_conv2d_doubled_b(p, sums.a0, sums.l0);
+        int32_t a0 = sums.a0;
+        if (pixels == 2) {
+            const int32_t b1 = tn_conv2d_doubled_b(p, sums.a1, sums.l1);
+            if (p->pool != TN_POOL_NONE) {
+                a0 = tn_larger(a0, sums.a1);
+                b0 = tn_larger(b0, b1);
+            } else {
+                /* The second first: without a step the first pixel's code takes its place. */
+                out[step] = tn_dsp_round(&p->rounding, sums.a1 * 2, factor[0], addend[0], shift[0]);
+                if (p->out_channels % 2 == 0 || out + 1 != last) {
+                    out[step + 1] = tn_dsp_round(&p->rounding, b1, factor[1], addend[1], shift[1]);
+                }
+            }
+        }
+        *out++ = tn_dsp_round(&p->rounding, a0 * 2, factor[0], addend[0], shift[0]);
+        if (p->out_channels % 2 == 0 || out != last) {
+            *out++ = tn_dsp_round(&p->rounding, b0, factor[1], addend[1], shift[1]);
+        }
+    } while (out != last);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
