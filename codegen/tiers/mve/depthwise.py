@@ -40,5 +40,5 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
         fields,
         tuple(arrays),
         ("{rows}",) if call.function.endswith("_row") else ("{rows}", "{in0}"),
-        (Scratch("int8_t", "scratch", source), Scratch("const int8_t *", "taps", 2 * taps)),
+        (Scratch("int8_t", "scratch", source), Scratch("const int8_t *", "taps", taps)),
     )

@@ -33,15 +33,11 @@ typedef struct {
 /* The codes under the pixel whose window begins at column `left`. */
 TN_INLINE void tn_conv2d_few_codes(const tn_conv2d_few_s8_mve *p, const int8_t *const *rows, int left, int32_t *x)
 {
-    const int reach = (p->cols.kernel - 1) * p->cols.dilation;
-    const int height = (p->rows.kernel - 1) * p->rows.dilation;
-    const int narrow = p->cols.pad == 0 && (p->cols.out - 1) * p->cols.stride + reach < p->cols.in;
-    const int low = p->rows.pad == 0 && (p->rows.out - 1) * p->rows.stride + height < p->rows.in;
     for (int tap = 0; tap < p->taps; ++tap) {
         const int8_t *const row = rows[tap * p->tap_distance];
         int col = left;
         for (int i = 0; i < p->cols.kernel; ++i, col += p->cols.dilation) {
-            const int inside = (low || row != NULL) && (narrow || (col >= 0 && col < p->cols.in));
+            const int inside = row != NULL && col >= 0 && col < p->cols.in;
             for (int c = 0; c < p->in_channels; ++c) {
                 *x++ = inside ? row[col * p->in_channels + c] : p->in_zero_point;
             }
@@ -49,31 +45,75 @@ TN_INLINE void tn_conv2d_few_codes(const tn_conv2d_few_s8_mve *p, const int8_t *
     }
 }
 
-/* All channels of one or two pixels; as tn_conv2d_mve_pixels. */
-TN_INLINE void tn_conv2d_few_pixels(const tn_conv2d_few_s8_mve *p, const int32_t *x0, const int32_t *x1, int pixels,
+/* All channels of two pixels anywhere, or of the first alone unless `two`. */
+TN_INLINE void tn_conv2d_few_border(const tn_conv2d_few_s8_mve *p, const int8_t *const *rows, int left, int two,
                                     int8_t *out)
 {
     const int used = p->taps * p->cols.kernel * p->in_channels;
     const int8_t *w = p->weights;
     const int32_t *constants = p->channels;
+    int32_t x[2][TN_MVE_FEW];
+    tn_conv2d_few_codes(p, rows, left, x[0]);
+    tn_conv2d_few_codes(p, two && p->pool == TN_MVE_POOL_ROWS ? rows + p->row_distance : rows,
+                        two && p->pool != TN_MVE_POOL_ROWS ? left + p->cols.stride : left, x[1]);
     for (int oc = 0; oc < p->out_channels; oc += 4, constants += TN_MVE_CONSTANTS) {
         const int count = p->out_channels % 4 == 0 ? 4 : p->out_channels - oc;
         tn_words sum = tn_words_load(constants);
         tn_words other = sum;
-        TN_UNROLL(8)
         for (int i = 0; i < used; ++i, w += 4) {
             const tn_words v = tn_words_load_codes(w);
-            sum = tn_words_multiply_add(sum, v, x0[i]);
-            if (pixels == 2) {
-                other = tn_words_multiply_add(other, v, x1[i]);
-            }
+            sum = tn_words_multiply_add(sum, v, x[0][i]);
+            other = tn_words_multiply_add(other, v, x[1][i]);
         }
-        if (pixels == 2 && p->pool != TN_MVE_POOL_NONE) {
+        if (p->pool != TN_MVE_POOL_NONE) {
             sum = tn_words_max(sum, other);
-        } else if (pixels == 2) {
+        } else if (two) {
             tn_mve_store(out + p->out_channels + oc, tn_mve_scale(&p->scaling, other, constants), count);
         }
         tn_mve_store(out + oc, tn_mve_scale(&p->scaling, sum, constants), count);
+    }
+}
+
+/* `pairs` times two pixels whose windows lie inside the input; the first window begins at column `left`. */
+TN_INLINE void tn_conv2d_few_inside(const tn_conv2d_few_s8_mve *p, const int8_t *const *rows, int left, int pairs,
+                                    int8_t *out)
+{
+    const int below = p->pool == TN_MVE_POOL_ROWS ? p->row_distance : 0;
+    const int beside = p->pool == TN_MVE_POOL_ROWS ? 0 : p->cols.stride * p->in_channels;
+    const int step = p->pool == TN_MVE_POOL_ROWS ? p->cols.stride * p->in_channels : 2 * beside;
+    const int32_t *constants = p->channels;
+    const int8_t *w = p->weights;
+    for (int oc = 0; oc < p->out_channels; oc += 4, constants += TN_MVE_CONSTANTS) {
+        const int count = p->out_channels % 4 == 0 ? 4 : p->out_channels - oc;
+        const tn_words bias = tn_words_load(constants);
+        int at = left * p->in_channels;
+        int8_t *to = out + oc;
+        for (int i = 0; i < pairs; ++i, at += step) {
+            const int8_t *v = w;
+            tn_words sum = bias;
+            tn_words other = bias;
+            TN_UNROLL(8)
+            for (int tap = 0; tap < p->taps; ++tap) {
+                const int8_t *const first = rows[tap * p->tap_distance] + at;
+                const int8_t *const second = rows[tap * p->tap_distance + below] + at + beside;
+                TN_UNROLL(8)
+                for (int k = 0; k < p->cols.kernel * p->in_channels; ++k, v += 4) {
+                    const int col = k / p->in_channels * p->cols.dilation * p->in_channels + k % p->in_channels;
+                    sum = tn_words_multiply_add(sum, tn_words_load_codes(v), first[col]);
+                    other = tn_words_multiply_add(other, tn_words_load_codes(v), second[col]);
+                }
+            }
+            if (p->pool != TN_MVE_POOL_NONE) {
+                sum = tn_words_max(sum, other);
+                tn_mve_store(to, tn_mve_scale(&p->scaling, sum, constants), count);
+                to += p->out_channels;
+            } else {
+                tn_mve_store(to, tn_mve_scale(&p->scaling, sum, constants), count);
+                tn_mve_store(to + p->out_channels, tn_mve_scale(&p->scaling, other, constants), count);
+                to += 2 * p->out_channels;
+            }
+        }
+        w += 4 * p->taps * p->cols.kernel * p->in_channels;
     }
 }
 
@@ -82,25 +122,28 @@ TN_INLINE void tn_conv2d_few_s8_mve_row(const tn_conv2d_few_s8_mve *p, const int
                                         int8_t *out)
 {
     const int below = p->pool == TN_MVE_POOL_ROWS && 2 * (int)y + 1 < p->conv_rows;
-    const int per_output = p->pool == TN_MVE_POOL_COLS ? 2 : 1;
     const int across = p->pool == TN_MVE_POOL_ROWS ? 1 : 2;
-    int left = -(int)p->cols.pad;
-    for (int x = 0; x < p->cols.out; x += across, left += across * p->cols.stride) {
-        const int two = p->pool == TN_MVE_POOL_ROWS ? below : x + 1 < p->cols.out;
-        int32_t first[TN_MVE_FEW];
-        int32_t second[TN_MVE_FEW];
-        tn_conv2d_few_codes(p, rows, left, first);
-        if (two) {
-            if (p->pool == TN_MVE_POOL_ROWS) {
-                tn_conv2d_few_codes(p, rows + p->row_distance, left, second);
-            } else {
-                tn_conv2d_few_codes(p, rows, left + p->cols.stride, second);
-            }
-            tn_conv2d_few_pixels(p, first, second, 2, out);
+    const int outputs = p->pool == TN_MVE_POOL_NONE ? 2 : 1; /* of a pair */
+    /* Pairs start at even pixels. */
+    const int first = (tn_mve_inside_first(&p->cols) + across - 1) / across * across;
+    const int pairs = (tn_mve_inside_end(&p->cols) - first) / across;
+    const int inside = (p->pool != TN_MVE_POOL_ROWS || below)
+        && tn_mve_rows_inside(&p->rows, rows, p->taps, p->tap_distance)
+        && (p->pool != TN_MVE_POOL_ROWS
+            || tn_mve_rows_inside(&p->rows, rows + p->row_distance, p->taps, p->tap_distance));
+    int x = 0;
+    while (x < p->cols.out) {
+        const int left = x * p->cols.stride - p->cols.pad;
+        if (inside && pairs > 0 && x == first) {
+            tn_conv2d_few_inside(p, rows, left, pairs, out);
+            x += across * pairs;
+            out += outputs * pairs * p->out_channels;
         } else {
-            tn_conv2d_few_pixels(p, first, first, 1, out);
+            const int two = p->pool == TN_MVE_POOL_ROWS ? below : x + 1 < p->cols.out;
+            tn_conv2d_few_border(p, rows, left, two, out);
+            x += across;
+            out += outputs * p->out_channels;
         }
-        out += across / per_output * p->out_channels;
     }
 }
 

@@ -461,8 +461,10 @@ TN_INLINE tn_words tn_words_high_mul(tn_words a, tn_words b)
 TN_INLINE tn_words tn_words_saturate(tn_words a)
 {
 #if TN_HAS_MVE
-    const int16x8_t halves = vqmovnbq_s32(vreinterpretq_s16_s32(a), a);
-    return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(halves), halves));
+    /* The rest of each lane is never read, which GCC cannot know. */
+    tn_words v;
+    __asm__("vqmovnb.s32 %q0, %q1\n\tvqmovnb.s16 %q0, %q0" : "=w"(v) : "w"(a));
+    return v;
 #else
     for (int i = 0; i < 4; ++i) {
         a.lane[i] = tn_clamp(a.lane[i], INT8_MIN, INT8_MAX);
@@ -533,6 +535,37 @@ TN_INLINE void tn_mve_store(int8_t *out, tn_words codes, int count)
     } else {
         tn_words_store_first(out, codes, count);
     }
+}
+
+/* Outputs along an axis whose window lies inside the input: from the first of them to behind the last. */
+TN_INLINE int tn_mve_inside_first(const tn_axis *axis)
+{
+    return (axis->pad + axis->stride - 1) / axis->stride;
+}
+
+TN_INLINE int tn_mve_inside_end(const tn_axis *axis)
+{
+    const int room = axis->in - 1 - (axis->kernel - 1) * axis->dilation + axis->pad;
+    const int end = room < 0 ? 0 : room / axis->stride + 1;
+    return end < axis->out ? end : axis->out;
+}
+
+/* Whether an axis has no padding at all. */
+TN_INLINE int tn_mve_unpadded(const tn_axis *axis)
+{
+    return axis->pad == 0 && tn_mve_inside_end(axis) == axis->out;
+}
+
+/* Whether rows `distance` apart, `taps` of them, all lie inside the input. */
+TN_INLINE int tn_mve_rows_inside(const tn_axis *axis, const int8_t *const *rows, int taps, int distance)
+{
+    int inside = 1;
+    if (!tn_mve_unpadded(axis)) {
+        for (int tap = 0; tap < taps; ++tap) {
+            inside = inside && rows[tap * distance] != NULL;
+        }
+    }
+    return inside;
 }
 
 /* Copy `count` codes. */
