@@ -1,18 +1,22 @@
 """The ahead-of-time compiler: an int8 .tflite file in, portable C out. Never imports TensorFlow."""
 
+from .choose import SCHEDULES, Limits
 from .driver import GENERATOR, analyze_model, compile_model
 from .errors import CodegenError, ModelError, OptionError, UnsupportedError
-from .model import Analysis, CompiledModel, LayerInfo, LayerReport, TensorInfo
+from .model import Analysis, CompiledModel, LayerInfo, LayerReport, ScheduleInfo, TensorInfo
 
 __all__ = [
     "GENERATOR",
+    "SCHEDULES",
     "Analysis",
     "CodegenError",
     "CompiledModel",
     "LayerInfo",
     "LayerReport",
+    "Limits",
     "ModelError",
     "OptionError",
+    "ScheduleInfo",
     "TensorInfo",
     "UnsupportedError",
     "analyze_model",

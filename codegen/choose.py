@@ -27,10 +27,14 @@ _MOST_OPTIONS = 6
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes that a board can spare; None where nobody asks."""
+    """Bytes that a board can spare for a model; None where nobody asks.
+
+    With `holds_input` the input counts against RAM too, where all of it has to be there at once.
+    """
 
     ram: int | None = None
     flash: int | None = None
+    holds_input: bool = False
 
     def excess(self, state: int, flash: int) -> int:
         """Bytes by which both are exceeded."""
@@ -58,6 +62,8 @@ class Candidate:
         Tensors whose spatial axes are exchanged in the graph that is run.
     state_bytes : int
         Exact.
+    ram_bytes : int
+        State, and the input where it counts.
     others : tuple of Candidate
         Those that it was preferred to.
     """
@@ -66,11 +72,17 @@ class Candidate:
     schedule: Schedule
     swapped: frozenset[int]
     state_bytes: int
+    ram_bytes: int
     estimate: Estimate
     others: tuple[Candidate, ...] = ()
 
+    @property
+    def asked(self) -> tuple[int, int, int]:
+        """RAM and flash in bytes, and instructions."""
+        return self.ram_bytes, self.estimate.flash_bytes, self.estimate.instructions
 
-#: Smaller is better; given state and flash in bytes and instructions.
+
+#: Smaller is better; given RAM and flash in bytes and instructions.
 _Rank = Callable[[float, float, float], tuple[float, ...]]
 
 
@@ -86,14 +98,13 @@ def choose(graph: Graph, name: str, target: Target, limits: Limits, disable: Col
     """
     check_outputs(graph)
     rank = _rank(name, limits)
-    candidates = []
-    for axis in _axes(name):
-        candidates += _along(graph, axis, target, rank, disable)
+    found = [_along(graph, axis, target, rank, limits, disable) for axis in _axes(name)]
+    candidates = tuple(candidate for candidate in found if candidate is not None)
     if not candidates:
         raise OptionError(f"schedule '{name}' is not possible: the model's first layer needs its whole input")
-    best = min(candidates, key=lambda c: rank(c.state_bytes, c.estimate.flash_bytes, c.estimate.instructions))
-    if limits.excess(best.state_bytes, best.estimate.flash_bytes):
-        raise OptionError(_no_room(candidates, limits))
+    best = min(candidates, key=lambda c: rank(*c.asked))
+    if limits.excess(*best.asked[:2]):
+        raise OptionError(_no_room(best, limits))
     return replace(best, others=tuple(c for c in candidates if c is not best))
 
 
@@ -103,37 +114,40 @@ def _axes(name: str) -> tuple[str, ...]:
 
 
 def _rank(name: str, limits: Limits) -> _Rank:
-    def excess(state: float, flash: float) -> int:
-        return limits.excess(int(state), int(flash))
+    def excess(ram: float, flash: float) -> int:
+        return limits.excess(int(ram), int(flash))
 
     if name == "min-ram":
-        return lambda state, flash, work: (excess(state, flash), state, work)
+        return lambda ram, flash, work: (excess(ram, flash), ram, work)
     if name == "min-instructions" or (name == "auto" and limits.given):
-        return lambda state, flash, work: (excess(state, flash), work, state)
-    # A re-run has to save a larger share of the state than it adds to the work.
-    return lambda state, flash, work: (excess(state, flash), state * work)
+        return lambda ram, flash, work: (excess(ram, flash), work, ram)
+    # Making again has to save a larger share of the state than it adds to the work.
+    return lambda ram, flash, work: (excess(ram, flash), ram * work)
 
 
-def _no_room(candidates: list[Candidate], limits: Limits) -> str:
-    least = min(candidates, key=lambda c: (limits.excess(c.state_bytes, c.estimate.flash_bytes), c.state_bytes))
+def _no_room(best: Candidate, limits: Limits) -> str:
     asked = [f"{n:,} bytes of {what}" for n, what in ((limits.ram, "RAM"), (limits.flash, "flash")) if n is not None]
     return (
-        f"no schedule fits {' and '.join(asked)}: the nearest is '{least.name}' with {least.state_bytes:,} bytes of "
-        f"state and about {least.estimate.flash_bytes:,} of flash"
+        f"no schedule fits {' and '.join(asked)}: '{best.name}' comes nearest with {best.ram_bytes:,} bytes of RAM and "
+        f"about {best.estimate.flash_bytes:,} of flash"
     )
 
 
-def _along(graph: Graph, axis: str, target: Target, rank: _Rank, disable: Collection[str]) -> list[Candidate]:
-    """The best way to stream along an axis; the only one by whole tensors for the axis ''."""
+def _along(
+    graph: Graph, axis: str, target: Target, rank: _Rank, limits: Limits, disable: Collection[str]
+) -> Candidate | None:
+    """The best way to stream along an axis, if there is any; the only one by whole tensors for the axis ''."""
     variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
     part = partition(passes.fuse(variant, target, disable), target, streamed=bool(axis))
     if part is None:
-        return []
+        return None
     model = CostModel(target)
     search = _Search(part, target, model, rank)
     schedule = make_schedule(search.builder.program(search.borders()), target)
+    state = schedule.state_bytes(target)
+    held = sum(graph.tensors[i].bytes for i in graph.inputs) if limits.holds_input and not axis else 0
     name = f"stream-{axis}" if axis else "whole"
-    return [Candidate(name, schedule, swapped, schedule.state_bytes(target), model.estimate(schedule))]
+    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule))
 
 
 class _Search:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from . import passes
 from .choose import NO_LIMITS, SCHEDULES, Limits, choose
+from .describe import describe_schedule
 from .emit import emit_files, layer_infos
 from .emit_steps import Emitter
 from .errors import OptionError, UnsupportedError
@@ -42,9 +43,12 @@ def compile_model(
     prefix : str
         Start of every generated name.
     schedule : str
-        ``whole`` runs layer after layer; ``stream`` runs the head of the network slice by slice, along the spatial
-        axis that needs less memory, ``stream-h`` and ``stream-w`` along height or width; ``auto`` takes whichever of
-        all needs least memory.
+        ``whole`` runs layer after layer; ``stream`` runs slice by slice while the input arrives, along the better
+        axis, ``stream-h`` and ``stream-w`` along height or width; ``min-ram`` takes the least state of all,
+        ``min-instructions`` the fewest instructions, ``auto`` the fewest that keep within `limits`, or the least
+        product of both where there are none.
+    limits : Limits
+        RAM and flash that the model may take, in bytes.
     app : bool
         Also write ``tn_app_model.h``, which binds the model to the device application.
     disable : collection of str
@@ -62,7 +66,8 @@ def compile_model(
     UnsupportedError
         When it holds something that the compiler does not translate; names every such layer.
     OptionError
-        When `target`, `schedule`, `prefix` or `disable` is not allowed, or the model cannot be streamed at all.
+        When `target`, `schedule`, `prefix` or `disable` is not allowed, the model cannot be streamed at all, or no
+        schedule keeps within `limits`.
     """
     core = find_target(target)
     disable = passes.check_switches(disable)
@@ -73,6 +78,7 @@ def compile_model(
     _check(model)
     graph = passes.run(model, core, disable)
     chosen = choose(graph, schedule, core, limits, disable)
+    info = describe_schedule(chosen)
     emitter = Emitter(chosen.schedule, prefix, core, chosen.swapped)
     model_hash = hashlib.sha256(tflite).hexdigest()
     inputs = describe([graph.tensors[i] for i in graph.inputs])
@@ -85,6 +91,7 @@ def compile_model(
         inputs=inputs,
         outputs=outputs,
         layers=layers,
+        schedule_info=info,
         app=app,
     )
     return CompiledModel(
@@ -97,6 +104,7 @@ def compile_model(
         chosen.state_bytes,
         chosen.schedule.plan,
         files,
+        info,
         lambda: explain(model, graph, chosen, core, disable),
     )
 

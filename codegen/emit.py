@@ -11,7 +11,7 @@ from .emit_stream import stream_text
 from .ir import Graph, Tensor
 from .library import kernel_files, kernel_header, library_json, manifest, render, stack_bound
 from .memory import aligned
-from .model import LayerInfo, TensorInfo
+from .model import LayerInfo, ScheduleInfo, TensorInfo
 from .schedule import Schedule, Step
 from .targets import Target
 
@@ -24,6 +24,7 @@ def emit_files(
     inputs: Sequence[TensorInfo],
     outputs: Sequence[TensorInfo],
     layers: Sequence[LayerInfo],
+    schedule_info: ScheduleInfo,
     app: bool,
 ) -> dict[str, str]:
     """Every file of the generated library, by path relative to its folder."""
@@ -67,7 +68,7 @@ def emit_files(
         f"src/{prefix}.h": render("model.h.j2", **values),
         f"src/{prefix}.c": render("model.c.j2", **values),
         f"{prefix}.json": manifest(
-            generator, prefix, emitter.target.name, model_hash, state_bytes, inputs, outputs, layers
+            generator, prefix, emitter.target.name, model_hash, state_bytes, inputs, outputs, layers, schedule_info
         ),
         "library.json": library_json(),
     }

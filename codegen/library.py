@@ -11,11 +11,13 @@ from typing import Any
 
 import jinja2
 
-from .model import LayerInfo, TensorInfo
+from .model import LayerInfo, ScheduleInfo, TensorInfo
 from .targets import Target
 
 KERNELS = Path(__file__).resolve().parent.parent / "firmware" / "kernels"
 MANIFEST_SCHEMA = 1
+#: What the manifest says about the schedule; estimates would change with every new measurement.
+_CERTAIN = ("name", "axis", "slices", "plan_bytes", "plan_bound", "macs_again", "segments")
 #: The generated functions themselves, a call into the compiler's run-time library, and alignment.
 _OWN_STACK_BYTES = 192
 
@@ -76,8 +78,10 @@ def manifest(
     inputs: Sequence[TensorInfo],
     outputs: Sequence[TensorInfo],
     layers: Sequence[LayerInfo],
+    schedule: ScheduleInfo,
 ) -> str:
-    """Describe a generated model for tools, as JSON."""
+    """Describe a generated model for tools, as JSON; of the schedule what is known for certain."""
+    walk = {key: value for key, value in asdict(schedule).items() if key in _CERTAIN}
     content = {
         "schema": MANIFEST_SCHEMA,
         "generator": generator,
@@ -85,6 +89,7 @@ def manifest(
         "target": target,
         "model_hash": model_hash,
         "state_bytes": state_bytes,
+        "schedule": walk,
         "inputs": [asdict(t) for t in inputs],
         "outputs": [asdict(t) for t in outputs],
         "layers": [{k: v for k, v in asdict(layer).items() if k != "kept" or v is not None} for layer in layers],

@@ -80,6 +80,92 @@ class LayerInfo:
 
 
 @dataclass(frozen=True)
+class StoredTensor:
+    """A tensor that one segment keeps whole for others."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class SegmentInfo:
+    """One walk over the data.
+
+    Attributes
+    ----------
+    slices : int
+        Of the longest tensor that it walks over.
+    sources : tuple of str
+        Names of the tensors that it walks over; the model's input for the first.
+    layers : int
+        How many take part.
+    stores : tuple of StoredTensor
+        What it keeps whole for later segments and layers.
+    again : tuple of str
+        Layers that it runs although an earlier segment ran them, to save what they make from being stored.
+    again_macs : int
+        Multiply-accumulates of those.
+    """
+
+    slices: int
+    sources: tuple[str, ...]
+    layers: int
+    stores: tuple[StoredTensor, ...]
+    again: tuple[str, ...]
+    again_macs: int
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A schedule that was looked at: its state, and flash and instructions as estimated."""
+
+    name: str
+    state_bytes: int
+    flash_bytes: int
+    instructions: int
+
+
+@dataclass(frozen=True)
+class ScheduleInfo:
+    """How the generated code walks the network.
+
+    Attributes
+    ----------
+    name : str
+        ``whole``, ``stream-h`` or ``stream-w``.
+    axis : str or None
+        ``height`` or ``width`` of the input, along which slices are pushed; the first axis behind the batch where it
+        has three.
+    slices : int
+        Slices of one inference; 0 where nothing is pushed.
+    plan_bytes, plan_bound : int
+        Size of the arena, and the size below which no plan can go.
+    macs_again : int
+        Multiply-accumulates of layers that run once more; 0 where everything is stored.
+    instructions, push_mean, push_max, finish : int
+        Estimated instructions of an inference, of a push and of ``finish``.
+    flash_bytes : int
+        Estimated constants and code.
+    alternatives : tuple of Alternative
+        All schedules that were looked at, the chosen one among them.
+    """
+
+    name: str
+    axis: str | None
+    slices: int
+    plan_bytes: int
+    plan_bound: int
+    macs_again: int
+    segments: tuple[SegmentInfo, ...]
+    instructions: int
+    push_mean: int
+    push_max: int
+    finish: int
+    flash_bytes: int
+    alternatives: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True)
 class CompiledModel:
     """Generated sources and everything known about them before linking."""
 
@@ -92,6 +178,7 @@ class CompiledModel:
     state_bytes: int
     memory: Plan
     files: Mapping[str, str]
+    schedule: ScheduleInfo
     explainer: Callable[[], Explanation] = field(repr=False, compare=False)
 
     @cached_property

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from thumbnet.codegen import compile_model
+from thumbnet.codegen import Limits, compile_model
 from thumbnet.codegen.targets import TARGETS
 
 from .choices import check_choice
 from .errors import BoardError, HostToolsError
+from .limits import limits_for
 from .modelfile import ModelFile, read_model
 from .options import choose_board
 from .writing import write_files
@@ -68,6 +69,8 @@ def generate(
     engine: str = "aot",
     prefix: str = "model",
     schedule: str = "whole",
+    max_ram: int | None = None,
+    max_flash: int | None = None,
     app: bool = True,
     force: bool = False,
     default_target: str = "cortex-m4",
@@ -88,6 +91,8 @@ def generate(
         Prefix of C names and files.
     schedule
         How the code of the `aot` engine walks the network.
+    max_ram, max_flash
+        Bytes that the model may take at most; with `auto` the board's own limits where neither is given.
     app
         Also write the adapter for the device application.
     force
@@ -105,7 +110,8 @@ def generate(
     check_choice("engine", engine, ENGINES)
     core = _target(target, board, default_target)
     given = read_model(model)
-    files, cost = _compile(given, core, engine, prefix, schedule, app)
+    limits = limits_for(schedule, None if board is None else choose_board(board), max_ram, max_flash)
+    files, cost = _compile(given, core, engine, prefix, schedule, limits, app)
     if board is not None:
         _check_fits(board, cost.state_bytes or 0, cost.weight_bytes)
     changed = write_files(output, files, force=force)
@@ -123,7 +129,7 @@ def generate(
 
 
 def _compile(
-    model: ModelFile, core: str, engine: str, prefix: str, schedule: str, app: bool
+    model: ModelFile, core: str, engine: str, prefix: str, schedule: str, limits: Limits, app: bool
 ) -> tuple[Mapping[str, str], Cost]:
     if engine == "tflm":
         from thumbnet.codegen import analyze_model, tflm
@@ -134,7 +140,7 @@ def _compile(
         arena, _ = tflm_arena_bytes(model.tflite)
         cost = Cost(len(analysis.layers), analysis.macs, None, len(model.tflite), arena)
         return tflm.export(model.tflite, prefix=prefix, arena_bytes=arena), cost
-    compiled = compile_model(model.tflite, target=core, prefix=prefix, schedule=schedule, app=app)
+    compiled = compile_model(model.tflite, target=core, prefix=prefix, schedule=schedule, limits=limits, app=app)
     return compiled.files, Cost(len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes)
 
 

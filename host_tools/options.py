@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -34,10 +34,37 @@ def json_option(function: F) -> F:
 def schedule_option(function: F) -> F:
     """--schedule: how the generated code walks the network."""
     text = (
-        "`whole`: layer after layer; `stream`: slice by slice along the axis that needs less memory (`stream-h`, "
-        "`stream-w`: along that one); `auto`: whichever needs least memory."
+        "`whole`: layer after layer; `stream`: slice by slice along the better axis (`stream-h`, `stream-w`: along "
+        "that one); `min-ram`, `min-instructions`: the least of all; `auto`: the fewest instructions that fit the "
+        "board, or little of both without one."
     )
     return click.option("--schedule", default="whole", metavar="NAME", help=text)(function)
+
+
+class _Bytes(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A number of bytes: 8192, 8K, 0.5M."""
+
+    name = "bytes"
+    _UNITS: ClassVar[dict[str, int]] = {"": 1, "K": 1024, "M": 1024 * 1024}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Number of bytes; a usage error where it is none."""
+        text = str(value).strip().upper().removesuffix("B")
+        unit = text[-1:] if text[-1:] in ("K", "M") else ""
+        try:
+            number = float(text.removesuffix(unit)) * self._UNITS[unit]
+        except ValueError:
+            number = -1
+        if not 0 < number < 1 << 32:
+            self.fail(f"'{value}' is no number of bytes such as 8192, 8K or 0.5M", param, ctx)
+        return int(number)
+
+
+def limit_options(function: F) -> F:
+    """--max-ram, --max-flash: what the model may take."""
+    ram = click.option("--max-ram", type=_Bytes(), help="Most state in bytes, as 8192 or 8K.  [default: the board's]")
+    flash = click.option("--max-flash", type=_Bytes(), help="Most flash, estimated.  [default: the board's]")
+    return ram(flash(function))
 
 
 def workdir_option(function: F) -> F:

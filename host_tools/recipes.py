@@ -123,7 +123,7 @@ class CodegenTable(_Table):
 
     engine: Literal["aot"] = Field(default="aot", description="compiler that writes the C")
     prefix: str = Field(default="model", pattern=_PREFIX, description="first word of every C name")
-    schedule: Literal["whole", "stream", "stream-h", "stream-w", "auto"] = Field(
+    schedule: Literal["whole", "stream", "stream-h", "stream-w", "auto", "min-ram", "min-instructions"] = Field(
         default="whole", description="layer after layer, or slice by slice as the signal arrives"
     )
 

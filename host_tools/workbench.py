@@ -18,6 +18,7 @@ from thumbnet.codegen import CompiledModel, compile_model
 from .boards import Board
 from .build import build_firmware
 from .errors import HostToolsError, LinkError
+from .limits import limits_for
 from .modelfile import ModelFile
 from .parity import Layer
 from .tensors import block_bytes
@@ -76,7 +77,12 @@ class Workbench:
         self.port = port
         self.schedule = schedule
         self.compiled: CompiledModel = compile_model(
-            model.tflite, target=board.target, prefix=PREFIX, schedule=schedule, app=True
+            model.tflite,
+            target=board.target,
+            prefix=PREFIX,
+            schedule=schedule,
+            limits=limits_for(schedule, board),
+            app=True,
         )
         self.sources = folder / "sources"
         self._elfs: dict[bool, Path] = {}

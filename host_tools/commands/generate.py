@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import PATH, json_option, model_argument, schedule_option
+from ..options import PATH, json_option, limit_options, model_argument, schedule_option
 
 if TYPE_CHECKING:
     from ..generate import Generated
@@ -26,6 +26,7 @@ _DEFAULT_TARGET = "cortex-m4"
     help="`aot`: static C of our own compiler; `tflm`: arrays for TensorFlow Lite Micro.",
 )
 @schedule_option
+@limit_options
 @click.option("--output", "output", type=PATH, required=True, help="Folder to write.")
 @click.option("--prefix", default="model", help="Prefix of every C name and file.")
 @click.option(
@@ -39,6 +40,8 @@ def command(
     board: str | None,
     engine: str,
     schedule: str,
+    max_ram: int | None,
+    max_flash: int | None,
     output: Path,
     prefix: str,
     app: bool,
@@ -61,6 +64,8 @@ def command(
         engine=engine,
         prefix=prefix,
         schedule=schedule,
+        max_ram=max_ram,
+        max_flash=max_flash,
         app=app,
         force=force,
         default_target=_DEFAULT_TARGET,

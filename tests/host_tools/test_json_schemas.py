@@ -46,6 +46,13 @@ def test_every_key_is_documented(model, tmp_path, arguments):
     assert missing == []
 
 
+def test_every_key_of_the_manifest_is_documented():
+    told = json.loads((ROOT / "firmware" / "example_model" / "model.json").read_text(encoding="utf-8"))
+    text = DOCS[DOCS.index("## `PREFIX.json`") :].partition("## `thumbnet.analyze/1`")[0]
+    keys = {*told, *told["schedule"], *told["schedule"]["segments"][0], *told["inputs"][0], *told["layers"][0]}
+    assert [key for key in sorted(keys) if not re.search(rf"[`\"]{key}[`\"]", text)] == []
+
+
 def test_values_of_numpy_become_plain_json():
     text = jsonout.dumps("x/1", {"a": np.int64(3), "b": np.arange(2), "c": np.float32(0.5)})
     assert json.loads(text) == {"schema": "thumbnet.x/1", "a": 3, "b": [0, 1], "c": 0.5}
