@@ -9,14 +9,16 @@ from ...ops.base import Call, Lowered
 from .add import add
 from .conv2d import conv2d
 from .depthwise import depthwise
+from .pooling import mean, pool2d
 
-_FUNCTIONS = frozenset(
-    f"tn_{name}_s8_{way}" for name in ("conv2d", "depthwise_conv2d", "add", "sub") for way in ("run", "row")
-)
+_OPERATORS = ("conv2d", "depthwise_conv2d", "add", "sub", "max_pool2d", "average_pool2d", "mean")
+_FUNCTIONS = frozenset(f"tn_{name}_s8_{way}" for name in _OPERATORS for way in ("run", "row"))
 _RULES: Mapping[str, Callable[[Lowered, Call, Mapping[str, Any]], Lowered | None]] = {
     "tn_conv2d_s8": conv2d,
     "tn_depthwise_conv2d_s8": depthwise,
     "tn_add_s8": add,
+    "tn_pool2d_s8": pool2d,
+    "tn_reduce_s8": mean,
 }
 
 

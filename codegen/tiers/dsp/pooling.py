@@ -1,0 +1,28 @@
+"""MAX_POOL_2D, AVERAGE_POOL_2D and MEAN by four neighbouring channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from ...ops.base import Call, Lowered
+from ..inline import inlined
+
+_MOST_CODES = 256  # TN_BYTE_SUMS_MOST: as many codes as a sum of 16 bits holds
+
+
+def pool2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
+    """A pooling; None where channels are no fours, or the sum over a window is too large."""
+    average = "average" in call.function
+    if params["channels"] % 4 or (average and params["rows"]["kernel"] * params["cols"]["kernel"] > _MOST_CODES):
+        return None
+    inputs = ("{rows}",) if call.function.endswith("_row") else ("{rows}", "{in0}")
+    return inlined(lowered, call, f"tn_{'average' if average else 'max'}_pool2d_s8_dsp", params, (), inputs, ())
+
+
+def mean(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
+    """A mean; None where its outputs are no neighbouring fours, or the sum over their codes is too large."""
+    if params["size"][2] % 4 or params["stride"][2] != 1 or prod(params["reduced_size"]) > _MOST_CODES:
+        return None
+    return inlined(lowered, call, "tn_mean_s8_dsp", params, (), ("{in0}",), ())
