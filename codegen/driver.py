@@ -20,6 +20,8 @@ from .targets import find_target
 from .tflite import read_graph
 
 GENERATOR = "thumbnet 0.1.0"
+#: What generated code leans to.
+OPTIMIZE = ("speed", "size")
 
 
 def compile_model(
@@ -29,6 +31,7 @@ def compile_model(
     prefix: str = "model",
     schedule: str = "whole",
     limits: Limits = NO_LIMITS,
+    optimize: str = "speed",
     app: bool = False,
     disable: Collection[str] = (),
 ) -> CompiledModel:
@@ -49,6 +52,8 @@ def compile_model(
         product of both where there are none.
     limits : Limits
         RAM and flash that the model may take, in bytes.
+    optimize : str
+        ``speed`` gives every layer its own copy of its kernel, ``size`` one copy to several layers of a kind.
     app : bool
         Also write ``tn_app_model.h``, which binds the model to the device application.
     disable : collection of str
@@ -66,20 +71,24 @@ def compile_model(
     UnsupportedError
         When it holds something that the compiler does not translate; names every such layer.
     OptionError
-        When `target`, `schedule`, `prefix` or `disable` is not allowed, the model cannot be streamed at all, or no
-        schedule keeps within `limits`.
+        When `target`, `schedule`, `optimize`, `prefix` or `disable` is not allowed, the model cannot be streamed at
+        all, or no schedule keeps within `limits`.
     """
     core = find_target(target)
     disable = passes.check_switches(disable)
     core = passes.restricted(core, disable)
     if schedule not in SCHEDULES:
         raise OptionError(f"unknown schedule '{schedule}': allowed are {', '.join(SCHEDULES)}")
+    if optimize not in OPTIMIZE:
+        raise OptionError(f"unknown setting of optimize '{optimize}': allowed are {', '.join(OPTIMIZE)}")
     model = read_graph(tflite)
     _check(model)
     graph = passes.run(model, core, disable)
     chosen = choose(graph, schedule, core, limits, disable)
     info = describe_schedule(chosen)
     emitter = Emitter(chosen.schedule, prefix, core, chosen.swapped)
+    if optimize == "size":
+        emitter.share_kernels()
     model_hash = hashlib.sha256(tflite).hexdigest()
     inputs = describe([graph.tensors[i] for i in graph.inputs])
     outputs = describe([graph.tensors[i] for i in graph.outputs])

@@ -12,8 +12,9 @@ from .ir import Graph, Tensor
 from .library import kernel_files, kernel_header, library_json, manifest, render, stack_bound
 from .memory import aligned
 from .model import LayerInfo, ScheduleInfo, TensorInfo
+from .ops.base import Scratch
 from .schedule import Schedule, Step
-from .targets import Target
+from .sharing import STACK_BYTES
 
 
 def emit_files(
@@ -60,7 +61,7 @@ def emit_files(
         "window_rows": schedule.window_rows,
         "arena_words": max(schedule.plan.bytes, 4) // 4,
         "state_bytes": state_bytes,
-        "stack_bytes": stack_bound(stems, _inline_scratch(schedule, emitter.target)),
+        "stack_bytes": stack_bound(stems, _inline_scratch(emitter)),
         "uses_arena": any(p.kind == "arena" for p in schedule.places.values()),
         "uses_state": schedule.window_rows > 0 or schedule.plan.bytes > 0,
     }
@@ -80,14 +81,17 @@ def emit_files(
     }
 
 
-def _inline_scratch(schedule: Schedule, target: Target) -> list[tuple[str, int]]:
+def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:
     """Inline kernels with the bytes of their local arrays, each rounded up to its alignment."""
-    sizes = {"int8_t": 1, "int16_t": 2, "uint32_t": 4, "const int8_t *": target.pointer_bytes}
-    return [
-        (low.inline, sum(-(-item.length * sizes[item.ctype] // 8) * 8 for item in low.scratch))
-        for low in (step.lowered for step in schedule.steps)
-        if low.inline
-    ]
+    sizes = {"int8_t": 1, "int16_t": 2, "uint32_t": 4, "const int8_t *": emitter.target.pointer_bytes}
+
+    def local(scratch: Sequence[Scratch]) -> int:
+        return sum(-(-item.length * sizes[item.ctype] // 8) * 8 for item in scratch)
+
+    lowered = {step.index: step.lowered for step in emitter.schedule.steps if step.lowered.inline}
+    own = [(low.inline, local(low.scratch)) for low in lowered.values()]
+    copies = {copy.name: copy for copy in emitter.shared.values()}.values()
+    return own + [(lowered[copy.first].inline, local(copy.scratch) + STACK_BYTES) for copy in copies]
 
 
 def layer_infos(model: Graph, graph: Graph, schedule: Schedule) -> tuple[LayerInfo, ...]:

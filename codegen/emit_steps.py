@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .literals import c_array, c_initializer, check_prefix, comment_safe, is_struct
-from .ops.base import Array, Call, Lowered
+from .ops.base import Array, Call, Scratch
 from .schedule import Schedule, Step
+from .sharing import HEAVY_MACS, Shared, Use, share
 from .streaming import slice_bytes
 from .targets import Target
 
@@ -39,11 +40,11 @@ class StructText:
 
 @dataclass(frozen=True)
 class FunctionText:
-    """A layer's own copy of an inline kernel: its parameters, local arrays and the call."""
+    """A copy of an inline kernel, a layer's own or a shared one: its parameters, locals and the call."""
 
     name: str
     parameters: str
-    scratch: list[str]
+    local: list[str]
     call: str
 
 
@@ -72,6 +73,17 @@ class Emitter:
         self.prefix = check_prefix(prefix)
         self.target = target
         self.swapped = swapped
+        self.shared: dict[tuple[int, int], Shared] = {}
+
+    def share_kernels(self) -> None:
+        """Give layers of a kind one copy of their inline kernel: the setting that leans to size."""
+        uses = [
+            Use(step.index, number, call, step.lowered)
+            for step in self.schedule.steps
+            if step.lowered.inline and not step.again and step.macs < HEAVY_MACS
+            for number, call in enumerate(step.lowered.calls)
+        ]
+        self.shared = share(uses, self.prefix)
 
     def place(self, tensor: int) -> str:
         """C expression of a tensor's address."""
@@ -133,8 +145,14 @@ class Emitter:
             name = base if len(step.lowered.calls) == 1 else f"{base}_{number}"
             if call.struct:
                 structs.append(_struct(call, name, names))
-            if step.lowered.inline:
-                functions.append(_function(call, f"{name}_step", {**names, "params": f"&{name}"}, step.lowered))
+            shared = self.shared.get((step.first, number))
+            if shared is not None:
+                if shared.first == step.index:
+                    functions.append(_shared_function(call, shared, names))
+                call = replace(call, function=shared.name, arguments=("{params}", *_passed(call)))
+            elif step.lowered.inline:
+                scratch = step.lowered.scratch
+                functions.append(_function(call, f"{name}_step", {**names, "params": f"&{name}"}, scratch))
                 call = replace(call, function=f"{name}_step", arguments=_passed(call))
             calls.append(call_text(call, {**names, "params": f"&{name}"}))
         arrays = [self._array(array, names[array.name]) for array in step.lowered.arrays]
@@ -204,12 +222,20 @@ def _passed(call: Call) -> tuple[str, ...]:
     return tuple(argument for argument in call.arguments if argument.strip("{}") in _PARAMETERS)
 
 
-def _function(call: Call, name: str, names: Mapping[str, str], lowered: Lowered) -> FunctionText:
+def _function(call: Call, name: str, names: Mapping[str, str], scratch: Sequence[Scratch]) -> FunctionText:
     given = [argument.strip("{}") for argument in _passed(call)]
-    local = {**names, **{key: key for key in given}, **{item.name: item.name for item in lowered.scratch}}
+    local = {**names, **{key: key for key in given}, **{item.name: item.name for item in scratch}}
     return FunctionText(
         name,
         ", ".join(_PARAMETERS[key] for key in given),
-        [f"{item.ctype} {item.name}[{item.length}] TN_SCRATCH;" for item in lowered.scratch],
+        [f"{item.ctype} {item.name}[{item.length}] TN_SCRATCH;" for item in scratch],
         call_text(call, local),
     )
+
+
+def _shared_function(call: Call, shared: Shared, names: Mapping[str, str]) -> FunctionText:
+    """One copy for several layers: their parameters, with what they have in common written over as constants."""
+    own = _function(call, shared.name, {**names, "params": "&p"}, shared.scratch)
+    constants = [f"p.{place} = {c_initializer(value, {})};" for place, value in shared.constants]
+    parameters = ", ".join(filter(None, (f"const {call.struct} *params", own.parameters)))
+    return replace(own, parameters=parameters, local=[*own.local, f"{call.struct} p = *params;", *constants])
