@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from thumbnet.codegen import Limits, compile_model
+from thumbnet.codegen import CompiledModel, Limits, compile_model
+from thumbnet.codegen.explain import Explanation
 from thumbnet.codegen.targets import TARGETS
 
 from .choices import check_choice
@@ -44,6 +45,7 @@ class Generated:
     cost: Cost
     files: Mapping[str, int]
     changed: tuple[str, ...]
+    explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, see docs/json-schemas.md."""
@@ -57,6 +59,7 @@ class Generated:
             **asdict(self.cost),
             "files": dict(self.files),
             "changed": list(self.changed),
+            "explanation": None if self.explanation is None else asdict(self.explanation),
         }
 
 
@@ -74,6 +77,8 @@ def generate(
     app: bool = True,
     force: bool = False,
     default_target: str = "cortex-m4",
+    disable: Sequence[str] = (),
+    explain: bool = False,
 ) -> Generated:
     """Compile a model and write the sources.
 
@@ -99,6 +104,10 @@ def generate(
         Overwrite foreign files.
     default_target
         Core when neither target nor board is given.
+    disable
+        Optimisations of the `aot` engine to leave out.
+    explain
+        Also tell what the compiler did and why; the `aot` engine only.
 
     Raises
     ------
@@ -110,8 +119,10 @@ def generate(
     check_choice("engine", engine, ENGINES)
     core = _target(target, board, default_target)
     given = read_model(model)
+    if engine != "aot" and (disable or explain):
+        raise HostToolsError(f"--disable and --explain are about the engine aot, got engine {engine}")
     limits = limits_for(schedule, None if board is None else choose_board(board), max_ram, max_flash)
-    files, cost = _compile(given, core, engine, prefix, schedule, limits, app)
+    files, cost, compiled = _compile(given, core, engine, prefix, schedule, limits, app, disable)
     if board is not None:
         _check_fits(board, cost.state_bytes or 0, cost.weight_bytes)
     changed = write_files(output, files, force=force)
@@ -125,12 +136,20 @@ def generate(
         cost=cost,
         files={name: len(text.encode()) for name, text in files.items()},
         changed=tuple(changed),
+        explanation=compiled.explanation if explain and compiled is not None else None,
     )
 
 
 def _compile(
-    model: ModelFile, core: str, engine: str, prefix: str, schedule: str, limits: Limits, app: bool
-) -> tuple[Mapping[str, str], Cost]:
+    model: ModelFile,
+    core: str,
+    engine: str,
+    prefix: str,
+    schedule: str,
+    limits: Limits,
+    app: bool,
+    disable: Sequence[str],
+) -> tuple[Mapping[str, str], Cost, CompiledModel | None]:
     if engine == "tflm":
         from thumbnet.codegen import analyze_model, tflm
 
@@ -139,9 +158,12 @@ def _compile(
         analysis = analyze_model(model.tflite)
         arena, _ = tflm_arena_bytes(model.tflite)
         cost = Cost(len(analysis.layers), analysis.macs, None, len(model.tflite), arena)
-        return tflm.export(model.tflite, prefix=prefix, arena_bytes=arena), cost
-    compiled = compile_model(model.tflite, target=core, prefix=prefix, schedule=schedule, limits=limits, app=app)
-    return compiled.files, Cost(len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes)
+        return tflm.export(model.tflite, prefix=prefix, arena_bytes=arena), cost, None
+    compiled = compile_model(
+        model.tflite, target=core, prefix=prefix, schedule=schedule, limits=limits, app=app, disable=disable
+    )
+    cost = Cost(len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes)
+    return compiled.files, cost, compiled
 
 
 def _target(target: str | None, board: str | None, default: str) -> str:

@@ -32,6 +32,13 @@ _DEFAULT_TARGET = "cortex-m4"
 @click.option(
     "--app/--no-app", default=True, help="Write tn_app_model.h too, which binds the model to the device application."
 )
+@click.option(
+    "--disable",
+    multiple=True,
+    metavar="NAME",
+    help="Leave an optimisation out; the outputs stay the same. Give it several times for several.",
+)
+@click.option("--explain", is_flag=True, help="Tell what the compiler did to the model and why, with counts.")
 @click.option("--force", is_flag=True, help="Overwrite files that thumbnet did not write.")
 @json_option
 def command(
@@ -45,6 +52,8 @@ def command(
     output: Path,
     prefix: str,
     app: bool,
+    disable: tuple[str, ...],
+    explain: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -69,11 +78,17 @@ def command(
         app=app,
         force=force,
         default_target=_DEFAULT_TARGET,
+        disable=disable,
+        explain=explain,
     )
     if as_json:
         jsonout.emit("generate/1", result.to_dict())
     else:
         _print(result)
+        if result.explanation is not None:
+            from ..explain_text import print_explanation
+
+            print_explanation(result.explanation)
 
 
 def _print(result: Generated) -> None:

@@ -34,8 +34,9 @@ def test_each_switch_changes_the_code() -> None:
     elsewhere = {"drop-reshapes": ("cortex-m4", "stream-h"), "proven-rounding": ("cortex-m3", "whole")}
     for name in ALL:
         target, schedule = elsewhere.get(name, ("cortex-m4", "whole"))
-        on = compile_model(network(), target=target, schedule=schedule)
-        off = compile_model(network(), target=target, schedule=schedule, disable=[name])
+        others = {"dead-channels"} if name == "fold-constants" else set()  # that computes constants beforehand too
+        on = compile_model(network(), target=target, schedule=schedule, disable=others)
+        off = compile_model(network(), target=target, schedule=schedule, disable={name, *others})
         assert on.files["src/model.c"] != off.files["src/model.c"], name
 
 
