@@ -225,6 +225,15 @@ def first_divergence(
     return None
 
 
+def differs(device: Device, expected: Expected, outputs: Sequence[TensorSpec], windows: Sequence[int]) -> bool:
+    """Whether any output byte of the given windows differs."""
+    found = Comparison()
+    for window in windows:
+        inputs = expected.windows[window]
+        found.add(unpack(_ask(window, device.infer, inputs), outputs), expected.outputs(window, inputs))
+    return found.mismatches > 0
+
+
 def _diverging(
     window: int, got: Sequence[int], expected: Sequence[int | None], layers: Sequence[Layer]
 ) -> Divergence | None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from thumbnet.codegen.passes import SWITCHES
 
 from .boards import Board
 from .errors import HostToolsError
 from .floatmodel import FloatModel, wilson_interval
 from .modelfile import ModelFile
-from .parity import Comparison, Divergence, Expected, compare, compare_layers, first_divergence
+from .parity import Comparison, Divergence, Expected, compare, compare_layers, differs, first_divergence
 from .progress import NewTask
 from .tensors import Array
 from .workbench import Workbench
@@ -116,6 +118,9 @@ def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult
     diverging, note = found.diverging, None
     if found.mismatches and diverging is None:
         diverging, note = _bisect(bench, plan, found.bad_windows[:_BISECTED_WINDOWS])
+    if found.mismatches and plan.sources is None and plan.port is None:
+        blamed = _blame(plan, board, found.bad_windows[:_BISECTED_WINDOWS])
+        note = f"{note}; {blamed}" if note else blamed
     return ParityResult(
         model=plan.model,
         board=board,
@@ -141,6 +146,23 @@ def _bisect(bench: Workbench, plan: ParityPlan, windows: Sequence[int]) -> tuple
             "leaves out: memory shared between layers, or the copy of the output"
         )
     return diverging, None
+
+
+def _blame(plan: ParityPlan, board: Board, windows: Sequence[int]) -> str:
+    """Whether an optimisation is to blame, and which: the one without which the windows come out equal."""
+    if _differs_without(plan, board, windows, SWITCHES):
+        return "with every optimisation off these windows differ as well, so none of them is to blame"
+    for name in SWITCHES:
+        if not _differs_without(plan, board, windows, [name]):
+            return f"with --disable {name} these windows are equal"
+    return "with every optimisation off these windows are equal, but leaving out one alone is not enough"
+
+
+def _differs_without(plan: ParityPlan, board: Board, windows: Sequence[int], names: Collection[str]) -> bool:
+    with tempfile.TemporaryDirectory(prefix="without-", dir=plan.folder, ignore_cleanup_errors=True) as folder:
+        bench = Workbench(plan.model, board, Path(folder), schedule=plan.schedule, disable=names)
+        with bench.device() as device:
+            return differs(device, plan.expected, bench.compiled.outputs, windows)
 
 
 def run_boards(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,8 @@ class Workbench:
         core and schedule.
     schedule
         How the generated code walks the network, see `compile_model`.
+    disable
+        Optimisations to leave out, see `compile_model`.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Workbench:
         sources: Path | None = None,
         port: str | None = None,
         schedule: str = "whole",
+        disable: Collection[str] = (),
     ) -> None:
         self.model = model
         self.board = board
@@ -83,6 +86,7 @@ class Workbench:
             schedule=schedule,
             limits=limits_for(schedule, board),
             app=True,
+            disable=disable,
         )
         self.sources = folder / "sources"
         self._elfs: dict[bool, Path] = {}
