@@ -44,6 +44,8 @@ def test_what_lanes_cannot_hold_is_not_shared() -> None:
     assert shares_lanes(np.array([[-128, 127], [-127, -128]]), bias)
     assert not shares_lanes(np.array([[-1], [-128]]), bias)
     assert not shares_lanes(np.array([[1], [1]]), np.array([0, 1 << 23]))
+    assert shares_lanes(np.array([[1], [1]]), np.array([0, 1 << 22]))
+    assert not shares_lanes(np.array([[1], [1]]), np.array([0, 1 << 22]), pooled=True)
 
 
 def test_short_records_hold_one_channel() -> None:

@@ -39,7 +39,7 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
     short = used <= _LONGEST_SHORT
     lone = not short and pool["axis"] == "" and one_row and conv_cols % 2 == 1
     depth, unroll = (used + used % 2, 1) if short else _inner_loop(used, lone)
-    shared = not short and shares_lanes(filters, bias)
+    shared = not short and shares_lanes(filters, bias, pooled=pool["axis"] != "")
     if short:
         rounding, factors = choose_scaled_rounding(lowered.multipliers, bias, filters, params["output"])
         ordered = widened_order(filters) if channels % 4 == 0 else filters

@@ -24,11 +24,11 @@ def two_by_two(values: Ints) -> Ints:
     return even.reshape(-1, 2, *values.shape[1:])
 
 
-def shares_lanes(filters: Ints, bias: Ints) -> bool:
-    """Whether every pair a, b fits lanes 256 * b + a, and the sums of b come back out of them."""
+def shares_lanes(filters: Ints, bias: Ints, pooled: bool = False) -> bool:
+    """Whether every pair a, b fits lanes 256 * b + a, and sums of b (differences of two, `pooled`) come back out."""
     pairs = two_by_two(filters)
     fits = (256 * pairs[:, 1] + pairs[:, 0]).min() >= _INT16_MIN
-    return bool(fits and two_by_two(largest_sums(filters, bias))[:, 1].max() < _SHARED_LIMIT)
+    return bool(fits and two_by_two(largest_sums(filters, bias))[:, 1].max() < _SHARED_LIMIT >> pooled)
 
 
 def short_records(filters: Ints, bias: Ints, rounding: Rounding, depth: int) -> npt.NDArray[np.uint32]:

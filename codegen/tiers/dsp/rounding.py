@@ -24,8 +24,8 @@ Ints = npt.NDArray[np.int64]
 _EACH, _TWICE = 0, 255
 #: Beyond, the addend does not fit beside the product: 128 * 2^22 + 2^30 < 2^31.
 _LARGEST_SHIFT = 22
-#: Accumulators are doubled.
-ACCUMULATOR_LIMIT = 1 << 30
+#: Accumulators are doubled, and so are differences of two.
+ACCUMULATOR_LIMIT = 1 << 29
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
  *
  * Weights of two channels lie in one word of lanes 256 * b + a. Multiplying by the lanes themselves and by their low
  * bytes gives 256 * B + A and A, so that one SXTB16 serves two channels: 12 instructions for 16 multiply-accumulates.
- * The sum may wrap; (256 * B + A - A) / 256 is B all the same, because the compiler knows |B| < 2^23.
+ * The sum may wrap; (256 * B + A - A) / 256 is B all the same, because the compiler knows |B| < 2^23,
+ * or 2^22 with pooling, where differences are taken.
  *
  * Records, for every two output channels a, b: bias of a, of 256 * b + a (of b with `bytes`); weights, two codes a word
  * in the order 0 2, 1 3 of each four; multiplier and addend of a, of b; with TN_DSP_EACH shift of a, of b. The last
@@ -157,10 +158,22 @@ TN_INLINE void tn_conv2d_round(const tn_conv2d_s8_dsp *p, int pixels, tn_conv2d_
 
 /* --- channels of gathered pixels ----------------------------------------------------------------------------- */
 
-/* Twice the sum of channel b. */
-TN_INLINE int32_t tn_conv2d_doubled_b(const tn_conv2d_s8_dsp *p, int32_t a, int32_t l)
+/* 256 times the sum of channel b, bits beyond 32 lost, or the sum itself. */
+TN_INLINE int32_t tn_conv2d_sum_b(const tn_conv2d_s8_dsp *p, int32_t a, int32_t l)
 {
-    return p->bytes != 0 ? l * 2 : (int32_t)((uint32_t)l - (uint32_t)a) >> 7;
+    return p->bytes != 0 ? l : (int32_t)((uint32_t)l - (uint32_t)a);
+}
+
+/* Twice the larger of two of these. */
+TN_INLINE int32_t tn_conv2d_larger_b(const tn_conv2d_s8_dsp *p, int32_t first, int32_t second)
+{
+    return p->bytes != 0 ? tn_twice_larger(first, second) : tn_larger_part(first, second);
+}
+
+/* Twice one of these. */
+TN_INLINE int32_t tn_conv2d_doubled_b(const tn_conv2d_s8_dsp *p, int32_t sum)
+{
+    return p->bytes != 0 ? sum * 2 : sum >> 7;
 }
 
 /* All channels of two gathered pixels, or of one, to `out`. The second pixel's channels lie `step` codes behind, unless
@@ -185,24 +198,28 @@ TN_INLINE void tn_conv2d_pixels(const tn_conv2d_s8_dsp *p, int pixels, const uin
         if (p->rounding.shift == TN_DSP_EACH) {
             w = tn_load_two(w, &shift[0], &shift[1]);
         }
-        int32_t b0 = tn_conv2d_doubled_b(p, sums.a0, sums.l0);
-        int32_t a0 = sums.a0;
+        int32_t a = sums.a0 * 2;
+        int32_t b = tn_conv2d_sum_b(p, sums.a0, sums.l0);
         if (pixels == 2) {
-            const int32_t b1 = tn_conv2d_doubled_b(p, sums.a1, sums.l1);
+            const int32_t second_b = tn_conv2d_sum_b(p, sums.a1, sums.l1);
             if (p->pool != TN_POOL_NONE) {
-                a0 = tn_larger(a0, sums.a1);
-                b0 = tn_larger(b0, b1);
+                a = tn_twice_larger(sums.a0, sums.a1);
+                b = tn_conv2d_larger_b(p, b, second_b);
             } else {
+                b = tn_conv2d_doubled_b(p, b);
                 /* The second first: without a step the first pixel's code takes its place. */
                 out[step] = tn_dsp_round(&p->rounding, sums.a1 * 2, factor[0], addend[0], shift[0]);
                 if (p->out_channels % 2 == 0 || out + 1 != last) {
-                    out[step + 1] = tn_dsp_round(&p->rounding, b1, factor[1], addend[1], shift[1]);
+                    out[step + 1] = tn_dsp_round(&p->rounding, tn_conv2d_doubled_b(p, second_b), factor[1], addend[1],
+                                                 shift[1]);
                 }
             }
+        } else {
+            b = tn_conv2d_doubled_b(p, b);
         }
-        *out++ = tn_dsp_round(&p->rounding, a0 * 2, factor[0], addend[0], shift[0]);
+        *out++ = tn_dsp_round(&p->rounding, a, factor[0], addend[0], shift[0]);
         if (p->out_channels % 2 == 0 || out != last) {
-            *out++ = tn_dsp_round(&p->rounding, b0, factor[1], addend[1], shift[1]);
+            *out++ = tn_dsp_round(&p->rounding, b, factor[1], addend[1], shift[1]);
         }
     } while (out != last);
 }

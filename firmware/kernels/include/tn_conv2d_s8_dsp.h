@@ -50,16 +50,24 @@ TN_INLINE void tn_conv2d_two_pixels(const tn_conv2d_s8_dsp *p, uint32_t *columns
     tn_conv2d_short(p, columns, out, step);
 }
 
+/* Gather two pixels. */
+TN_INLINE void tn_conv2d_take_two(const tn_conv2d_s8_dsp *p, const int8_t *const *rows, int left,
+                                  const int8_t *const *second_rows, int second_left, uint32_t *columns, int8_t *codes)
+{
+    if (p->is_short != 0 || p->taps * p->cols.kernel == 1) {
+        tn_conv2d_take(p, rows, left, 0, columns, codes);
+        tn_conv2d_take(p, second_rows, second_left, 1, columns, codes);
+        return;
+    }
+    for (unsigned slot = 0; slot < 2u; ++slot) { /* not written out: this is most of the code */
+        tn_conv2d_take(p, slot == 0u ? rows : second_rows, slot == 0u ? left : second_left, slot, columns, codes);
+    }
+}
+
 /* One pixel without a partner. */
 TN_INLINE void tn_conv2d_lone(const tn_conv2d_s8_dsp *p, const int8_t *const *rows, int left, int8_t *out,
                               uint32_t *columns, int8_t *codes)
 {
-    if (p->lone == 0) {
-        tn_conv2d_take(p, rows, left, 0, columns, codes);
-        tn_conv2d_take(p, rows, left, 1, columns, codes);
-        tn_conv2d_two_pixels(p, columns, out, 0);
-        return;
-    }
     tn_conv2d_gather(p, rows, left, columns, 1, codes);
     if (p->in_channels % 4 == 0) {
         for (int i = tn_conv2d_used(p) / 2; i < p->depth / 2; ++i) {
@@ -76,22 +84,22 @@ TN_INLINE void tn_conv2d_lone(const tn_conv2d_s8_dsp *p, const int8_t *const *ro
 TN_INLINE void tn_conv2d_s8_dsp_row(const tn_conv2d_s8_dsp *p, const int8_t *const *rows, unsigned y, int8_t *out,
                                     uint32_t *columns, int8_t *codes)
 {
-    const int across = p->pool == TN_POOL_ROWS ? 1 : 2;
-    const int step = p->pool == TN_POOL_NONE ? p->out_channels : 0;
+    const int by_rows = p->pool == TN_POOL_ROWS;
+    const int across = by_rows ? 1 : 2;
     const int below = p->conv_rows % 2 == 0 || 2 * (int)y + 1 < p->conv_rows;
     int left = -(int)p->cols.pad;
     tn_conv2d_clear(p, columns, codes);
     for (int x = 0; x < p->cols.out; x += across, left += across * p->cols.stride) {
-        const int two = p->pool == TN_POOL_ROWS ? below : p->cols.out % 2 == 0 || x + 1 < p->cols.out;
-        if (two == 0) {
+        /* What has no partner is its own: pooled with itself, or stored once. */
+        const int two = by_rows ? below : p->cols.out % 2 == 0 || x + 1 < p->cols.out;
+        const int step = p->pool == TN_POOL_NONE && two != 0 ? p->out_channels : 0;
+        if (two == 0 && p->lone != 0) {
             tn_conv2d_lone(p, rows, left, out, columns, codes);
-            out += p->out_channels;
-            continue;
+        } else {
+            tn_conv2d_take_two(p, rows, left, by_rows && two != 0 ? rows + p->row_distance : rows,
+                               by_rows || two == 0 ? left : left + p->cols.stride, columns, codes);
+            tn_conv2d_two_pixels(p, columns, out, step);
         }
-        const int8_t *const *second = p->pool == TN_POOL_ROWS ? rows + p->row_distance : rows;
-        tn_conv2d_take(p, rows, left, 0, columns, codes);
-        tn_conv2d_take(p, second, p->pool == TN_POOL_ROWS ? left : left + p->cols.stride, 1, columns, codes);
-        tn_conv2d_two_pixels(p, columns, out, step);
         out += p->out_channels + step;
     }
 }

@@ -166,6 +166,30 @@ TN_INLINE int32_t tn_positive(int32_t value)
 #endif
 }
 
+/* Twice the larger of a and b; |a|, |b|: below 2^29. */
+TN_INLINE int32_t tn_twice_larger(int32_t a, int32_t b)
+{
+#if TN_HAS_DSP
+    int32_t rise; /* no comparison, and no shift of its own */
+    __asm__("usat %0, #31, %1, lsl #1" : "=r"(rise) : "r"(b - a));
+    return rise + a * 2;
+#else
+    return 2 * (a > b ? a : b);
+#endif
+}
+
+/* The larger of a and b, divided by 128; both are multiples of 256, |a|, |b|: below 2^30. */
+TN_INLINE int32_t tn_larger_part(int32_t a, int32_t b)
+{
+#if TN_HAS_DSP
+    int32_t rise;
+    __asm__("usat %0, #31, %1, asr #7" : "=r"(rise) : "r"(b - a));
+    return rise + (a >> 7);
+#else
+    return (a > b ? a : b) >> 7;
+#endif
+}
+
 /* The nearest code. */
 TN_INLINE int32_t tn_saturate(int32_t value)
 {
