@@ -82,6 +82,7 @@ def manifest(
 ) -> str:
     """Describe a generated model for tools, as JSON; of the schedule what is known for certain."""
     walk = {key: value for key, value in asdict(schedule).items() if key in _CERTAIN}
+    walk["slice_bytes"] = inputs[0].bytes // schedule.slices if schedule.slices else 0
     content = {
         "schema": MANIFEST_SCHEMA,
         "generator": generator,
