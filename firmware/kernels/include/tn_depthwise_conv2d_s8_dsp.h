@@ -97,7 +97,7 @@ TN_INLINE void tn_depthwise_many(const tn_depthwise_conv2d_s8_dsp *p, int count,
             table = tn_four_begin(&acc, table);
             TN_UNROLL(9)
             for (int tap = 0; tap < count; ++tap) {
-                table = tn_four_tap(&acc, taps[tap] + at, table);
+                table = tn_four_tap(&acc, &taps[tap], at, table);
             }
             table = tn_four_store(&p->form, &acc, table, out);
             at += 4;

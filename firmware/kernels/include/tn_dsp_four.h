@@ -72,18 +72,28 @@ TN_INLINE const uint32_t *tn_four_begin(tn_dsp_four *acc, const uint32_t *table)
 }
 
 #if TN_FOUR_BLOCKS
-/* Widen four codes and add their products with the next weights of the table. */
-#define TN_FOUR_MULTIPLY                    \
-    "ldrd %[w02], %[w13], [%[table]], #8\n\t" \
-    "sxtb16 %[even], %[codes]\n\t"           \
-    "sxtb16 %[codes], %[codes], ror #8\n\t"  \
-    "smlabb %[a], %[even], %[w02], %[a]\n\t" \
-    "smlabb %[b], %[codes], %[w13], %[b]\n\t" \
-    "smlatt %[c], %[even], %[w02], %[c]\n\t" \
-    "smlatt %[d], %[codes], %[w13], %[d]"
-#define TN_FOUR_OPERANDS(acc, table)                                                                                  \
-    [table] "+&r"(table), [a] "+&r"((acc)->a), [b] "+&r"((acc)->b), [c] "+&r"((acc)->c), [d] "+&r"((acc)->d),         \
-        [even] "=&r"(even), [w02] "=&r"(weights02), [w13] "=&r"(weights13)
+/* Widen the four codes in r12 and add their products with the next weights of the table. */
+#define TN_FOUR_MULTIPLY                \
+    "ldrd r9, r10, [%[table]], #8\n\t"  \
+    "sxtb16 r11, r12\n\t"              \
+    "sxtb16 r12, r12, ror #8\n\t"      \
+    "smlabb %[a], r11, r9, %[a]\n\t"   \
+    "smlabb %[b], r12, r10, %[b]\n\t"  \
+    "smlatt %[c], r11, r9, %[c]\n\t"   \
+    "smlatt %[d], r12, r10, %[d]"
+/* Where tn_four_begin has put the accumulators: without these names GCC moves them about. */
+#define TN_FOUR_TAKE(acc)                            \
+    register int32_t a __asm__("r4") = (acc)->a; \
+    register int32_t b __asm__("r5") = (acc)->b; \
+    register int32_t c __asm__("r6") = (acc)->c; \
+    register int32_t d __asm__("r8") = (acc)->d
+#define TN_FOUR_GIVE(acc) \
+    (acc)->a = a;         \
+    (acc)->b = b;         \
+    (acc)->c = c;         \
+    (acc)->d = d
+#define TN_FOUR_OPERANDS(table) \
+    [table] "+r"(table), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d)
 #else
 TN_INLINE void tn_four_multiply(tn_dsp_four *acc, uint32_t codes, const uint32_t *weights)
 {
@@ -96,34 +106,33 @@ TN_INLINE void tn_four_multiply(tn_dsp_four *acc, uint32_t codes, const uint32_t
 }
 #endif
 
-/* Add one tap: the four codes at `x` by four weights, lanes {0, 2} and {1, 3}. */
-TN_INLINE const uint32_t *tn_four_tap(tn_dsp_four *acc, const int8_t *x, const uint32_t *table)
+/* Add one tap: the four codes at `*x + at` by four weights, lanes {0, 2} and {1, 3}. */
+TN_INLINE const uint32_t *tn_four_tap(tn_dsp_four *acc, const int8_t *const *x, size_t at, const uint32_t *table)
 {
-    uint32_t codes = tn_load4(x);
 #if TN_FOUR_BLOCKS
-    uint32_t even;
-    uint32_t weights02;
-    uint32_t weights13;
-    __asm__ volatile(TN_FOUR_MULTIPLY : [codes] "+&r"(codes), TN_FOUR_OPERANDS(acc, table));
+    TN_FOUR_TAKE(acc);
+    __asm__ volatile("ldr r12, %[x]\n\tldr r12, [r12, %[at]]\n\t" TN_FOUR_MULTIPLY
+                     : TN_FOUR_OPERANDS(table)
+                     : [x] "m"(*x), [at] "r"(at)
+                     : "r9", "r10", "r11", "r12", "memory");
+    TN_FOUR_GIVE(acc);
     return table;
 #else
-    tn_four_multiply(acc, codes, table);
+    tn_four_multiply(acc, tn_load4(*x + at), table);
     return table + 2;
 #endif
 }
 
-/* The same, and `x` moves on to the next four. */
+/* The same at `*x`, which moves on to the next four. */
 TN_INLINE const uint32_t *tn_four_next_tap(tn_dsp_four *acc, const int8_t **x, const uint32_t *table)
 {
 #if TN_FOUR_BLOCKS
-    uint32_t codes;
-    uint32_t even;
-    uint32_t weights02;
-    uint32_t weights13;
-    __asm__ volatile("ldr %[codes], [%[x]], #4\n\t" TN_FOUR_MULTIPLY
-                     : [x] "+&r"(*x), [codes] "=&r"(codes), TN_FOUR_OPERANDS(acc, table)
+    TN_FOUR_TAKE(acc);
+    __asm__ volatile("ldr r12, [%[x]], #4\n\t" TN_FOUR_MULTIPLY
+                     : [x] "+r"(*x), TN_FOUR_OPERANDS(table)
                      :
-                     : "memory");
+                     : "r9", "r10", "r11", "r12", "memory");
+    TN_FOUR_GIVE(acc);
     return table;
 #else
     tn_four_multiply(acc, tn_load4(*x), table);
