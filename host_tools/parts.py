@@ -12,6 +12,7 @@ from .jsonout import quiet_stdout
 from .options import PATH, json_option
 
 if TYPE_CHECKING:
+    from .pipeline.engines import Engine
     from .pipeline.folder import RunFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,7 +41,27 @@ def shipped_recipe(task: str) -> Path:
     return Path(str(files("thumbnet.training") / "recipes" / RECIPES[task]))
 
 
-def perform_part(task: str, recipe: Path | None, data: Path | None, output: Path | None, last: str) -> RunFolder:
+def engine_options(function: F) -> F:
+    """--jobs, --engine and --address: where folds are computed."""
+    place = "Processes of this computer, or a Ray cluster."
+    cluster = 'Ray cluster: "auto", host:port, ray://host:port, or "local" for one of its own.'
+    for option in (
+        click.option("--address", default="auto", help=cluster),
+        click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help=place),
+        click.option("--jobs", type=click.IntRange(1), default=1, help="Folds at once on this computer."),
+    ):
+        function = option(function)
+    return function
+
+
+def perform_part(
+    task: str,
+    recipe: Path | None,
+    data: Path | None,
+    output: Path | None,
+    last: str,
+    engine: Engine | None = None,
+) -> RunFolder:
     """Run a recipe up to a stage, with progress on standard error."""
     from .pipeline.runner import run_part, with_data
     from .progress import progress_bars
@@ -51,4 +72,4 @@ def perform_part(task: str, recipe: Path | None, data: Path | None, output: Path
         table = with_data(table, data)
     place = output or Path("runs") / table.name
     with quiet_stdout(), progress_bars() as new_task:
-        return run_part(table, place, last, lambda line: click.echo(line, err=True), new_task)
+        return run_part(table, place, last, lambda line: click.echo(line, err=True), new_task, engine)

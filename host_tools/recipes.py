@@ -108,6 +108,32 @@ class TrainingTable(_Table):
         return value
 
 
+class FoldsTable(_Table):
+    """``[folds]``: k-fold runs beside the one network that is compiled."""
+
+    count: int = Field(default=0, ge=0, le=1000, description="folds of each protocol; 0: none")
+    protocols: tuple[Literal["subject-wise", "published"], ...] = Field(
+        default=("subject-wise",), description="who is tested when; published is for comparison and leaks"
+    )
+    validation: float = Field(
+        default=0.2, gt=0, lt=1, description="share of the other people who validate; subject-wise only"
+    )
+    int8: bool = Field(default=True, description="quantize the network of each fold too")
+    threads: int = Field(default=1, ge=1, le=64, description="of one fold; other numbers give other roundings")
+
+    @field_validator("count")
+    @classmethod
+    def _one_is_none(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("must be 0 or at least 2")
+        return value
+
+    @field_validator("protocols", mode="before")
+    @classmethod
+    def _list_is_a_tuple(cls, value: Any) -> Any:
+        return tuple(dict.fromkeys(value)) if isinstance(value, list) else value
+
+
 class QuantizeTable(_Table):
     """``[quantize]``: int8 conversion."""
 
@@ -170,6 +196,7 @@ class Recipe(_Table):
     signals: SignalsTable = Field(default=SignalsTable(), description="recordings")
     model: ModelTable = Field(default=ModelTable(), description="network")
     training: TrainingTable = Field(default=TrainingTable(), description="split and optimisation")
+    folds: FoldsTable = Field(default=FoldsTable(), description="k-fold runs")
     quantize: QuantizeTable = Field(default=QuantizeTable(), description="int8 conversion")
     codegen: CodegenTable = Field(default=CodegenTable(), description="generated C")
     boards: BoardsTable = Field(default=BoardsTable(), description="where it runs")

@@ -88,8 +88,11 @@ class CachedSet:
 
     def epochs(self) -> EpochSet:
         """Return the epochs to learn from, their signals on disk."""
-        everything = self.everything()
-        return everything.take(np.flatnonzero(np.concatenate([night.kept for night in self.nights])))
+        return self.everything().take(np.flatnonzero(self.kept()))
+
+    def kept(self, recordings: Sequence[str] | None = None) -> np.ndarray:
+        """Return the mask of the epochs to learn from among those of :meth:`everything`, bool."""
+        return np.concatenate([n.kept for n in self.nights if recordings is None or n.recording in recordings])
 
     def everything(self, recordings: Sequence[str] | None = None) -> EpochSet:
         """Return all epochs of some recordings (default: of all), those in bed without a stage included."""

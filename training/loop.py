@@ -1,14 +1,16 @@
 """The training loop: Adam with AMSGrad, cosine decay with restarts, early stopping on validation epochs.
 
-The best weights are chosen on validation epochs, never on test epochs: these are not even an argument.
+The best weights are chosen on validation epochs, never on test epochs: these are not even an argument. Each pass draws
+its order and its dropout from the seed and its own number, so that a training that was interrupted and taken up
+from its checkpoint ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,13 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 import tf_keras as keras
 
+from .checkpoint import Progress, read_checkpoint, write_checkpoint
 from .errors import ConfigError, ModelError
+from .steps import Advance, Inputs, Trainer
+from .tensorboard import ScalarLog
 
-Advance = Callable[[int], None]
-"""Takes the number of windows that were just trained on."""
+SELECTIONS = ("loss", "accuracy")
+THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,11 @@ class TrainingSettings:
         Share of all steps before the learning rate starts again from the top; 1 means no restart. Each cosine
         is twice as long as the one before, so 1/3 gives two whole ones.
     patience : int
-        Passes without a smaller validation loss before stopping.
+        Passes without a better validation figure before stopping.
     class_weights : bool
         Weigh each class by the inverse of its share.
+    selection : str
+        What the best pass is best in on the validation windows: "loss", or "accuracy" as in published code.
     """
 
     seed: int = 1
@@ -57,6 +64,7 @@ class TrainingSettings:
     first_restart: float = 1 / 3
     patience: int = 10
     class_weights: bool = False
+    selection: str = "loss"
 
     def __post_init__(self):
         for name, low in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("seed", 0)):
@@ -67,6 +75,8 @@ class TrainingSettings:
             raise ConfigError(f"training.learning_rate must be in (0, 1], got {self.learning_rate!r}")
         if not 0 < self.first_restart <= 1:
             raise ConfigError(f"training.first_restart must be in (0, 1], got {self.first_restart!r}")
+        if self.selection not in SELECTIONS:
+            raise ConfigError(f"training.selection must be one of {list(SELECTIONS)}, got {self.selection!r}")
 
     def passes(self, windows: int) -> int:
         """Passes over `windows` training windows that the two limits allow, at least 1."""
@@ -88,13 +98,13 @@ class History:
     learning_rate : list of float
         At the end of the pass.
     best_pass : int
-        The pass, from 0, with the smallest validation loss, whose weights the model holds.
+        The pass, from 0, with the best validation figure, whose weights the model holds.
     stopped_early : bool
         Whether patience ran out.
     windows : int
         Training windows of one pass.
     seconds : float
-        Wall time.
+        Wall time, of all attempts where it was taken up from a checkpoint.
     settings : dict
         The :class:`TrainingSettings`.
     """
@@ -133,26 +143,44 @@ class History:
             raise ModelError(f"{path} cannot be read as a training history: {error}") from None
 
 
-def seed_everything(seed: int) -> None:
+def seed_everything(seed: int, threads: int | None = None) -> None:
     """Seed Python, NumPy and TensorFlow, and ask TensorFlow for reproducible kernels.
 
-    Call it before the network is built. The same machine, versions and seed then give the same weights.
+    Call it before the network is built. The same machine, versions, seed and number of threads then give the same
+    weights; sums over a tensor depend on how many threads share them.
+
+    Parameters
+    ----------
+    seed : int
+        At least 0.
+    threads : int, optional
+        Threads of one operation; default: `THUMBNET_THREADS` of the environment, else `THREADS`. It has no effect once
+        TensorFlow has computed something in this process.
     """
     import tensorflow as tf
 
+    threads = threads or int(os.environ.get("THUMBNET_THREADS") or THREADS)
+    # Too late once TensorFlow has started: then its threads are what they are.
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    # Dropout then draws from a generator that can be set anew for each pass.
+    keras.backend.experimental.enable_tf_random_generator()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
 
 def train(
     model: keras.Model,
-    inputs: np.ndarray,
+    inputs: Inputs,
     labels: np.ndarray,
-    validation_inputs: np.ndarray,
+    validation_inputs: Inputs,
     validation_labels: np.ndarray,
     settings: TrainingSettings | None = None,
     *,
     advance: Advance | None = None,
+    checkpoint: Path | None = None,
+    log_folder: Path | None = None,
 ) -> History:
     """Train a classifier in place; it ends with the weights of its best validation pass.
 
@@ -161,13 +189,18 @@ def train(
     model : keras.Model
         Output (N, classes) probabilities.
     inputs, labels
-        Training windows as the model takes them, and their integer classes.
+        Training windows as the model takes them, and their integer classes. Windows are anything with a length, a
+        shape and rows by index, so that they may stay on disk until a batch needs them.
     validation_inputs, validation_labels
         Windows of people (or times) apart from those of training and of test.
     settings : TrainingSettings, optional
         Defaults as there.
     advance : callable, optional
         Called with the number of windows of each step, for a progress bar.
+    checkpoint : pathlib.Path, optional
+        File that each pass ends with; where it holds one of the same training, that is taken up.
+    log_folder : pathlib.Path, optional
+        Where TensorBoard finds the curves.
 
     Returns
     -------
@@ -184,58 +217,52 @@ def train(
     passes = settings.passes(len(inputs))
     steps = -(-len(inputs) // settings.batch_size)
     schedule = _schedule(settings, passes * steps)
-    model.compile(
-        keras.optimizers.Adam(schedule, amsgrad=True),
-        keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
-        jit_compile=False,  # on a processor XLA takes four times as long
-    )
-    keras.utils.set_random_seed(settings.seed)
-    stopping = keras.callbacks.EarlyStopping(
-        "val_loss", patience=settings.patience, restore_best_weights=True, mode="min"
-    )
-    callbacks = [stopping, keras.callbacks.TerminateOnNaN()]
-    if advance is not None:
-        callbacks.append(_Advance(advance, len(inputs), settings.batch_size))
-    started = time.monotonic()
-    logs = model.fit(
-        inputs,
-        labels,
-        batch_size=settings.batch_size,
-        epochs=passes,
-        validation_data=(validation_inputs, validation_labels),
-        class_weight=_class_weights(labels) if settings.class_weights else None,
-        callbacks=callbacks,
-        verbose=0,
-    ).history
-    if not np.isfinite(logs["loss"]).all() or not np.isfinite(logs.get("val_loss", [np.nan])).all():
-        raise ModelError(
-            f"the loss became NaN in pass {len(logs['loss'])}; a smaller training.learning_rate than "
-            f"{settings.learning_rate:g} may help"
-        )
-    done = len(logs["loss"])
-    best = int(np.argmin(logs["val_loss"]))
-    # Keras restores the best weights only when it stops early.
-    if stopping.best_weights is not None:
-        model.set_weights(stopping.best_weights)
+    trainer = Trainer(model, schedule, settings, labels)
+    identity = {**asdict(settings), "windows": len(inputs), "validation_windows": len(validation_inputs)}
+    done = read_checkpoint(checkpoint, identity, model, trainer.optimizer) if checkpoint else None
+    progress = done or Progress()
+    started = time.monotonic() - progress.seconds
+    with ScalarLog(log_folder) as log:
+        for number in range(len(progress.logs["loss"]), passes):
+            if progress.waited(settings.selection) >= settings.patience:
+                break
+            row = trainer.one_pass(inputs, labels, number, advance)
+            if not np.isfinite(row["loss"]):
+                raise _nan_loss(number, settings)
+            row |= trainer.score(validation_inputs, validation_labels)
+            if not np.isfinite(row["val_loss"]):
+                raise _nan_loss(number, settings)
+            row["learning_rate"] = float(schedule(steps * (number + 1) - 1))
+            progress.add(row, model, settings.selection)
+            progress.seconds = time.monotonic() - started
+            log.write(number, row)
+            if checkpoint:
+                write_checkpoint(checkpoint, identity, model, trainer.optimizer, progress)
+    model.set_weights(progress.best_weights)
     return History(
-        **{key: [float(value) for value in logs[key]] for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
-        learning_rate=[float(schedule(steps * (number + 1) - 1)) for number in range(done)],
-        best_pass=best,
-        stopped_early=done < passes,
+        **progress.logs,
+        best_pass=progress.best(settings.selection),
+        stopped_early=len(progress.logs["loss"]) < passes,
         windows=len(inputs),
-        seconds=time.monotonic() - started,
+        seconds=progress.seconds,
         settings=asdict(settings),
     )
 
 
-class _Advance(keras.callbacks.Callback):
-    def __init__(self, advance: Advance, windows: int, batch_size: int):
-        super().__init__()
-        self._advance, self._windows, self._batch_size = advance, windows, batch_size
+def predict_probabilities(model: keras.Model, inputs: Inputs, batch_size: int = 64) -> np.ndarray:
+    """Return the model's output for windows in memory or on disk, shape (N, classes), batch after batch."""
+    outputs = [
+        np.asarray(model(inputs[start : start + batch_size], training=False))
+        for start in range(0, len(inputs), batch_size)
+    ]
+    return np.concatenate(outputs)
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._advance(min(self._batch_size, self._windows - batch * self._batch_size))
+
+def _nan_loss(number: int, settings: TrainingSettings) -> ModelError:
+    return ModelError(
+        f"the loss became NaN in pass {number + 1}; a smaller training.learning_rate than "
+        f"{settings.learning_rate:g} may help"
+    )
 
 
 def _schedule(settings: TrainingSettings, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -243,26 +270,19 @@ def _schedule(settings: TrainingSettings, steps: int) -> keras.optimizers.schedu
     return keras.optimizers.schedules.CosineDecayRestarts(settings.learning_rate, first, t_mul=2.0, m_mul=1.0)
 
 
-def _class_weights(labels: np.ndarray) -> dict[int, float]:
-    from sklearn.utils.class_weight import compute_class_weight
-
-    present = np.unique(labels)
-    return dict(zip(present.tolist(), compute_class_weight("balanced", classes=present, y=labels), strict=True))
-
-
 def _check_whole(name: str, value: Any, low: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise ConfigError(f"training.{name} must be a whole number of at least {low}, got {value!r}")
 
 
-def _check_windows(part: str, model: keras.Model, inputs: np.ndarray, labels: np.ndarray) -> None:
+def _check_windows(part: str, model: keras.Model, inputs: Inputs, labels: np.ndarray) -> None:
     expected, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
-    if inputs.shape[1:] != expected or len(inputs) == 0:
+    if tuple(inputs.shape[1:]) != expected or len(inputs) == 0:
         raise ModelError(
             f"{part} windows must have the shape (windows, {', '.join(map(str, expected))}) with at least 1 "
             f"window, got {inputs.shape}"
         )
-    if not np.isfinite(inputs).all():
+    if isinstance(inputs, np.ndarray) and not np.isfinite(inputs).all():
         raise ModelError(f"{part} windows must be finite, got NaN or infinity")
     integers = labels.shape == (len(inputs),) and labels.dtype.kind in "iu"
     if not integers or labels.min() < 0 or labels.max() >= classes:

@@ -35,8 +35,10 @@ class StagingMetrics:
         Mean F1 over the classes that occur among the scored stages.
     kappa : float
         Cohen's kappa; NaN where it is undefined (one class only, predicted and scored).
-    per_class_f1 : dict of str to float or None
-        None for a class that was never scored.
+    per_class_f1, sensitivity : dict of str to float or None
+        None for a class that was never scored; sensitivity is the share of its epochs that were found.
+    shares : dict of str to float
+        Share of the scored epochs that each class is; of wake above all, which is easy and lifts accuracy.
     confusion : numpy.ndarray
         int64, shape (classes, classes): rows scored, columns predicted.
     absent : tuple of str
@@ -49,6 +51,8 @@ class StagingMetrics:
     macro_f1: float
     kappa: float
     per_class_f1: dict[str, float | None]
+    sensitivity: dict[str, float | None]
+    shares: dict[str, float]
     confusion: np.ndarray
     absent: tuple[str, ...]
 
@@ -61,6 +65,8 @@ class StagingMetrics:
             "macro_f1": self.macro_f1,
             "kappa": None if math.isnan(self.kappa) else self.kappa,
             "per_class_f1": dict(self.per_class_f1),
+            "sensitivity": dict(self.sensitivity),
+            "shares": dict(self.shares),
             "confusion": self.confusion.tolist(),
             "absent": list(self.absent),
         }
@@ -93,6 +99,8 @@ def staging_metrics(true: np.ndarray, predicted: np.ndarray, classes: Sequence[s
     scores = f1_score(true, predicted, labels=present, average=None, zero_division=0)
     by_label = dict(zip(present.tolist(), scores.tolist(), strict=True))
     alone = len(np.union1d(true, predicted)) == 1
+    confusion = confusion_matrix(true, predicted, labels=labels).astype(np.int64)
+    totals, right = confusion.sum(axis=1).tolist(), confusion.diagonal().tolist()
     return StagingMetrics(
         classes=tuple(classes),
         epochs=len(true),
@@ -101,7 +109,9 @@ def staging_metrics(true: np.ndarray, predicted: np.ndarray, classes: Sequence[s
         # scikit-learn warns of a division by zero there, and means the same.
         kappa=math.nan if alone else float(cohen_kappa_score(true, predicted)),
         per_class_f1={name: by_label.get(label) for label, name in enumerate(classes)},
-        confusion=confusion_matrix(true, predicted, labels=labels).astype(np.int64),
+        sensitivity={name: right[n] / totals[n] if totals[n] else None for n, name in enumerate(classes)},
+        shares={name: totals[n] / len(true) for n, name in enumerate(classes)},
+        confusion=confusion,
         absent=tuple(name for label, name in enumerate(classes) if label not in by_label),
     )
 

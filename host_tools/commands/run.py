@@ -11,8 +11,10 @@ import click
 
 from ..jsonout import emit, quiet_stdout
 from ..options import PATH, json_option
+from ..parts import engine_options
 
 if TYPE_CHECKING:
+    from ..pipeline.engines import Engine
     from ..recipes import Recipe
 
 
@@ -24,23 +26,36 @@ if TYPE_CHECKING:
               help="Folder of the run.  [default: runs/NAME, NAME from the recipe]")  # fmt: skip
 @click.option("--board", "boards", multiple=True, show_default=False,
               help="Board to run on, may be given several times.  [default: the recipe's]")  # fmt: skip
+@engine_options
 @json_option
-def command(recipe: Path, data: Path | None, output: Path | None, boards: tuple[str, ...], as_json: bool) -> None:
-    """Run every stage of RECIPE: signals, train, compress, generate, build, parity, profile, report.
+def command(
+    recipe: Path,
+    data: Path | None,
+    output: Path | None,
+    boards: tuple[str, ...],
+    jobs: int,
+    engine: str,
+    address: str,
+    as_json: bool,
+) -> None:
+    """Run every stage of RECIPE: signals, folds, train, compress, generate, build, parity, profile, report.
 
     A stage is skipped when its inputs, its part of the recipe and its code are those of the last time. Exit code
     1 when a budget of the recipe is exceeded or a board's output differs from the oracle's.
     """
+    from ..pipeline.engines import Engine
     from ..pipeline.runner import with_data
     from ..recipes import load_recipe
 
     table = load_recipe(recipe)
     if data is not None:
         table = with_data(table, data)
-    sys.exit(perform(table, output, boards, as_json))
+    sys.exit(perform(table, output, boards, as_json, Engine(engine, jobs, address)))
 
 
-def perform(recipe: Recipe, output: Path | None, boards: Sequence[str], as_json: bool) -> int:
+def perform(
+    recipe: Recipe, output: Path | None, boards: Sequence[str], as_json: bool, engine: Engine | None = None
+) -> int:
     """Run a recipe, print what came of it, and return the exit code."""
     from ..pipeline.runner import run_recipe, with_boards
     from ..progress import progress_bars
@@ -50,7 +65,7 @@ def perform(recipe: Recipe, output: Path | None, boards: Sequence[str], as_json:
         recipe = with_boards(recipe, boards)
     place = output or Path("runs") / recipe.name
     with quiet_stdout(), progress_bars() as new_task:
-        report, complaints = run_recipe(recipe, place, lambda line: click.echo(line, err=True), new_task)
+        report, complaints = run_recipe(recipe, place, lambda line: click.echo(line, err=True), new_task, engine)
     if as_json:
         emit("report/1", {key: value for key, value in report.items() if key != "schema"})
     else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..modelfile import ModelFile, read_model
 from ..recipes import Recipe
+from .engines import Engine
 from .folder import RunFolder, Work
 from .hashing import code_hash, content_hash
 
@@ -42,6 +43,8 @@ class Run:
         Takes one line of progress.
     new_task : callable
         Opens a progress bar.
+    engine : Engine
+        Where folds are computed.
     """
 
     recipe: Recipe
@@ -49,6 +52,7 @@ class Run:
     boards: Sequence[Board]
     say: Say
     new_task: NewTask
+    engine: Engine = field(default_factory=Engine)
     fresh: set[str] = field(default_factory=set)
 
     def stage(self, name: str, depends: Mapping[str, Any], code: Sequence[str], work: Work) -> dict[str, Any]:

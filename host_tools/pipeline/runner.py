@@ -16,6 +16,7 @@ from ..recipes import Recipe
 from ..report.write import write_report
 from .budgets import check_budgets
 from .context import Run, Say
+from .engines import Engine
 from .folder import RunFolder, write_json
 from .hashing import content_hash, versions
 
@@ -26,11 +27,18 @@ _PACKAGES = ("thumbnet", "tensorflow", "tf-keras", "numpy", "mne", "scikit-learn
 
 Stage = Callable[[Run], object]
 
-PART_STAGES = ("signals", "train", "compress")
-"""Stages that need no board."""
+PARTS = {
+    "signals": ("signals",),
+    "folds": ("signals", "folds"),
+    "train": ("signals", "train"),
+    "compress": ("signals", "train", "compress"),
+}
+"""Stages that need no board, and what each needs before it."""
 
 
-def run_recipe(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> tuple[Mapping[str, Any], list[str]]:
+def run_recipe(
+    recipe: Recipe, output: Path, say: Say, new_task: NewTask, engine: Engine | None = None
+) -> tuple[Mapping[str, Any], list[str]]:
     """Run every stage of a recipe that is not up to date, and write the report.
 
     Parameters
@@ -43,6 +51,8 @@ def run_recipe(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> tup
         Takes one line of progress.
     new_task : callable
         Opens a progress bar.
+    engine : Engine, optional
+        Where folds are computed; default: one after the other on this computer.
 
     Returns
     -------
@@ -56,35 +66,36 @@ def run_recipe(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> tup
     HostToolsError, TrainingError, QuantizeError, CodegenError
         When a stage cannot be done; what was finished before stays.
     """
-    run = open_run(recipe, output, say, new_task)
+    run = open_run(recipe, output, say, new_task, engine)
     check_machine(run.boards)
-    for stage in _stages():
+    for stage in _stages().values():
         stage(run)
-    run.folder.forget(keep=_names(run.boards))
+    run.folder.forget(keep=_names(run.boards) | ({"folds"} if recipe.folds.count else set()))
     report = _finish(run)
     exceeded = check_budgets(recipe.budgets, report["metrics"], report["agreement"]["share"], report["boards"])
     return report, [budget.sentence for budget in exceeded if not budget.ok]
 
 
-def run_part(recipe: Recipe, output: Path, last: str, say: Say, new_task: NewTask) -> RunFolder:
-    """Run the stages up to `last` (`signals`, `train` or `compress`) and leave later ones as they are.
+def run_part(
+    recipe: Recipe, output: Path, last: str, say: Say, new_task: NewTask, engine: Engine | None = None
+) -> RunFolder:
+    """Run a stage of `PARTS` and those that it needs, and leave others as they are.
 
     Raises
     ------
     HostToolsError, TrainingError, QuantizeError
         When a stage cannot be done.
     """
-    run = open_run(recipe, output, say, new_task)
+    run = open_run(recipe, output, say, new_task, engine)
     check_machine(())
-    for name, stage in zip(PART_STAGES, _stages(), strict=False):
-        stage(run)
-        if name == last:
-            break
+    stages = _stages()
+    for name in PARTS[last]:
+        stages[name](run)
     run.folder.save()
     return run.folder
 
 
-def open_run(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> Run:
+def open_run(recipe: Recipe, output: Path, say: Say, new_task: NewTask, engine: Engine | None = None) -> Run:
     """Open the folder of a run for work.
 
     Raises
@@ -96,7 +107,7 @@ def open_run(recipe: Recipe, output: Path, say: Say, new_task: NewTask) -> Run:
     recipe = with_boards(recipe, [board.name for board in boards])
     folder = RunFolder.create(output, recipe.name)
     folder.info = {**folder.info, **_about(recipe, folder.info)}
-    return Run(recipe, folder, boards, say, new_task)
+    return Run(recipe, folder, boards, say, new_task, engine or Engine())
 
 
 def check_machine(boards: Sequence[Board]) -> None:
@@ -130,17 +141,25 @@ def with_data(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(update={"signals": recipe.signals.model_copy(update={"folder": str(folder.resolve())})})
 
 
-def _stages() -> tuple[Stage, ...]:
+def _stages() -> dict[str, Stage]:
     # Imported here so that a mistake in the recipe is told before TensorFlow is loaded.
-    from . import compress, firmware, plots, signals, train
+    from . import compress, firmware, folds, plots, signals, train
 
-    return (signals.signals, train.train, compress.compress, plots.plots, firmware.generate, firmware.boards)
+    return {
+        "signals": signals.signals,
+        "folds": folds.folds,
+        "train": train.train,
+        "compress": compress.compress,
+        "plots": plots.plots,
+        "generate": firmware.generate,
+        "boards": firmware.boards,
+    }
 
 
 def _names(boards: Sequence[Board]) -> set[str]:
     """Names of every stage that a run on these boards has."""
     per_board = {f"{stage}:{board.name}" for stage in ("build", "parity", "profile") for board in boards}
-    return {*PART_STAGES, "plots"} | {f"generate:{board.target}" for board in boards} | per_board
+    return {*PARTS["compress"], "plots"} | {f"generate:{board.target}" for board in boards} | per_board
 
 
 def _about(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:

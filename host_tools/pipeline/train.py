@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 MODEL = "model.keras"
 HISTORY = "history.json"
 TITLES = {"ulw_sleepnet": "ULW-SleepNet"}
-_CODE = ("training/epochs.py", "training/loop.py", "training/metrics.py", "training/sleep/baseline.py",
-         "training/sleep/ulw_sleepnet.py", "quantize/scaling.py", "host_tools/pipeline/train.py")  # fmt: skip
+LOGS = "tensorboard"
+_CODE = ("training/epochs.py", "training/loop.py", "training/steps.py", "training/metrics.py",
+         "training/sleep/baseline.py", "training/sleep/ulw_sleepnet.py", "quantize/scaling.py",
+         "host_tools/pipeline/train.py")  # fmt: skip
 _PACKAGES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "scipy")
 
 
@@ -37,28 +39,30 @@ def train(run: Run) -> dict[str, Any]:
 
 @quiet_libraries()
 def _work(run: Run, folder: Path) -> dict[str, Any]:
-    from thumbnet.training.loop import TrainingSettings, seed_everything
+    from thumbnet.quantize.scaling import ScaledWindows
+    from thumbnet.training.loop import TrainingSettings, predict_probabilities, seed_everything
     from thumbnet.training.loop import train as fit
     from thumbnet.training.sleep.stages import STAGES
     from thumbnet.training.sleep.ulw_sleepnet import build_ulw_sleepnet
 
     epochs, split = run.epochs, run.split
     scaling = scaling_of(run)
-    inputs = scaling.apply(epochs.signals)
+    inputs = ScaledWindows(epochs.signals, scaling)
     settings = TrainingSettings(**run.recipe.training.model_dump(exclude={"fractions"}))
     seed_everything(settings.seed)
     model = build_ulw_sleepnet(len(epochs.channels), epochs.signals.shape[2], len(STAGES))
     total = settings.passes(len(split.train)) * len(split.train)
     history = fit(
         model,
-        inputs[split.train],
+        inputs.take(split.train),
         epochs.labels[split.train],
-        inputs[split.validation],
+        inputs.take(split.validation),
         epochs.labels[split.validation],
         settings,
         advance=run.new_task("training", total),
+        log_folder=folder / LOGS,
     )
-    probabilities = model.predict(inputs[split.test], batch_size=64, verbose=0)
+    probabilities = predict_probabilities(model, inputs.take(split.test))
     model.save(folder / MODEL)
     history.write(folder / HISTORY)
     metrics, baseline = _metrics(run, probabilities)
@@ -77,8 +81,8 @@ def scaling_of(run: Run) -> ChannelScaling:
     """Gain and clip of each channel, from training subjects only."""
     from thumbnet.quantize.scaling import fit_scaling
 
-    epochs = run.epochs
-    return fit_scaling(epochs.signals[run.split.train], epochs.channels, run.recipe.quantize.clip_percentile)
+    train = run.epochs.take(run.split.train)
+    return fit_scaling(train.signals, train.channels, run.recipe.quantize.clip_percentile)
 
 
 def _metrics(run: Run, probabilities: np.ndarray[Any, Any]) -> tuple[Any, dict[str, Any] | None]:

@@ -167,9 +167,7 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(folder, tmp_path, monkeyp
         original(file, array)
 
     monkeypatch.setattr(cache_module.np, "save", full)
-    with pytest.raises(
-        CacheError, match=r"SC4021E0 cannot be written to the cache .*: No space left on device \("
-    ):
+    with pytest.raises(CacheError, match=r"SC4021E0 cannot be written to the cache .*: No space left on device \("):
         cached_folder(folder, RAW, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob(".partial-*"))
     monkeypatch.setattr(cache_module.np, "save", original)

@@ -13,7 +13,7 @@ keras = pytest.importorskip("tf_keras", reason="needs thumbnet[train]")
 pytestmark = pytest.mark.train
 
 from thumbnet.training.errors import ConfigError, ModelError  # noqa: E402
-from thumbnet.training.loop import History, TrainingSettings, seed_everything, train  # noqa: E402
+from thumbnet.training.loop import History, TrainingSettings, predict_probabilities, seed_everything, train  # noqa: E402
 
 CHANNELS, SAMPLES, CLASSES = 2, 64, 3
 
@@ -36,6 +36,11 @@ def small_network(seed: int = 1):
     flat = keras.layers.Flatten()(inputs := keras.layers.Input((CHANNELS, SAMPLES, 1)))
     dropped = keras.layers.Dropout(0.2)(flat)
     return keras.Model(inputs, keras.layers.Dense(CLASSES, activation="softmax")(dropped))
+
+
+def loss_of(model, inputs, labels) -> float:
+    shares = np.asarray(model(inputs, training=False))
+    return float(-np.log(shares[np.arange(len(labels)), labels]).mean())
 
 
 def comparable(history: History) -> dict:
@@ -67,8 +72,7 @@ def test_the_best_validation_weights_are_kept_and_patience_stops(data):
     assert history.stopped_early and len(history.loss) == history.best_pass + 1 + settings.patience
     assert history.val_loss[history.best_pass] == min(history.val_loss)
     assert history.val_loss[-1] > min(history.val_loss)
-    kept = model.evaluate(validation, wrong, verbose=0)[0]
-    assert kept == pytest.approx(min(history.val_loss), rel=1e-5)
+    assert loss_of(model, validation, wrong) == pytest.approx(min(history.val_loss), rel=1e-5)
 
 
 def test_the_best_weights_are_kept_without_an_early_stop_too(data):
@@ -76,7 +80,7 @@ def test_the_best_weights_are_kept_without_an_early_stop_too(data):
     model = small_network()
     history = train(model, inputs, labels, validation, wrong, TrainingSettings(epochs=4, learning_rate=0.1))
     assert not history.stopped_early and len(history.loss) == 4
-    assert model.evaluate(validation, wrong, verbose=0)[0] == pytest.approx(min(history.val_loss), rel=1e-5)
+    assert loss_of(model, validation, wrong) == pytest.approx(min(history.val_loss), rel=1e-5)
 
 
 def test_test_windows_are_no_argument():
@@ -173,3 +177,95 @@ def test_a_loss_that_becomes_nan_is_told(data):
     model.layers[-1].kernel.assign(np.full(model.layers[-1].kernel.shape, np.nan))
     with pytest.raises(ModelError, match="the loss became NaN in pass 1"):
         train(model, *data, TrainingSettings(epochs=2))
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [1, 4, 7])
+def test_a_training_taken_up_ends_as_one_never_interrupted(data, tmp_path, at):
+    """Killed in the middle of a pass, in another process's place: a new model, the same checkpoint."""
+    settings = TrainingSettings(epochs=4, batch_size=20, learning_rate=0.05, seed=3)
+    whole = small_network(3)
+    expected = train(whole, *data, settings)
+    steps = []
+
+    def dies(_windows):
+        steps.append(1)
+        if len(steps) == at:
+            raise KilledError
+
+    checkpoint = tmp_path / "checkpoint.npz"
+    with pytest.raises(KilledError):
+        train(small_network(3), *data, settings, advance=dies, checkpoint=checkpoint)
+    assert checkpoint.exists() == (at > 3)
+    resumed = small_network(99)
+    for variable, value in zip(resumed.weights, small_network(3).get_weights(), strict=True):
+        variable.assign(value)
+    history = train(resumed, *data, settings, checkpoint=checkpoint)
+    assert comparable(history) == comparable(expected)
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
+
+
+def test_patience_counts_on_after_a_resume(data, tmp_path):
+    inputs, labels, validation, wrong = data[0], data[1], data[0], (data[1] + 1) % CLASSES
+    settings = TrainingSettings(epochs=40, learning_rate=0.1, patience=3)
+    expected = train(small_network(), inputs, labels, validation, wrong, settings, checkpoint=tmp_path / "c.npz")
+    again = train(small_network(), inputs, labels, validation, wrong, settings, checkpoint=tmp_path / "c.npz")
+    assert comparable(again) == comparable(expected)
+
+
+def test_the_checkpoint_of_another_training_or_half_of_one_is_not_taken_up(data, tmp_path):
+    checkpoint = tmp_path / "c.npz"
+    train(small_network(), *data, TrainingSettings(epochs=1), checkpoint=checkpoint)
+    other = TrainingSettings(epochs=2, learning_rate=0.01)
+    expected = comparable(train(small_network(), *data, other))
+    assert comparable(train(small_network(), *data, other, checkpoint=checkpoint)) == expected
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    assert comparable(train(small_network(), *data, other, checkpoint=checkpoint)) == expected
+
+
+def test_the_best_pass_may_be_best_in_accuracy(data):
+    history = train(small_network(), *data, TrainingSettings(epochs=6, learning_rate=0.05, selection="accuracy"))
+    assert history.best_pass == int(np.argmax(history.val_accuracy))
+    with pytest.raises(ConfigError, match=r"training\.selection must be one of"):
+        TrainingSettings(selection="luck")
+
+
+def test_windows_that_are_read_when_needed_train_the_same(data):
+    class Lazy:
+        def __init__(self, array):
+            self.array, self.shape = array, array.shape
+
+        def __len__(self):
+            return len(self.array)
+
+        def __getitem__(self, indices):
+            return self.array[indices]
+
+    settings = TrainingSettings(epochs=2, batch_size=16)
+    whole, lazy = small_network(), small_network()
+    expected = train(whole, *data, settings)
+    found = train(lazy, Lazy(data[0]), data[1], Lazy(data[2]), data[3], settings)
+    assert comparable(found) == comparable(expected)
+    assert np.array_equal(predict_probabilities(whole, data[2]), predict_probabilities(lazy, Lazy(data[2]), 64))
+    spoilt = data[0].copy()
+    spoilt[3] = np.nan
+    with pytest.raises(ModelError, match="must be finite, got NaN"):
+        train(small_network(), Lazy(spoilt), data[1], data[2], data[3], settings)
+
+
+def test_curves_for_tensorboard(data, tmp_path):
+    import tensorflow as tf
+
+    train(small_network(), *data, TrainingSettings(epochs=2), log_folder=tmp_path / "logs")
+    (file,) = (tmp_path / "logs").iterdir()
+    seen = {}
+    for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        event = tf.compat.v1.Event.FromString(record)
+        for value in event.summary.value:
+            seen.setdefault(value.tag, []).append((event.step, tf.make_ndarray(value.tensor).item()))
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+    assert set(seen) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    assert [step for step, _ in seen["loss"]] == [1, 2]

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..epochs import EpochSet
 from ..errors import DatasetError
+from ..mapped import Windows, chunks_of
 
 BANDS_HZ = {
     "delta": (0.5, 4.0),
@@ -19,12 +20,12 @@ _SEGMENT_SECONDS = 4.0
 _FLOOR_UV2 = 1e-4
 
 
-def band_powers(signals: np.ndarray, rate: float) -> np.ndarray:
+def band_powers(signals: Windows, rate: float) -> np.ndarray:
     """Return the logarithm of each channel's power in each band of `BANDS_HZ`.
 
     Parameters
     ----------
-    signals : numpy.ndarray
+    signals : numpy.ndarray or MappedWindows
         Shape (N, channels, samples), microvolts; above 90 Hz for the highest band.
     rate : float
         Samples per second.
@@ -35,6 +36,10 @@ def band_powers(signals: np.ndarray, rate: float) -> np.ndarray:
         float64, shape (N, channels * bands): log10 of Welch's spectrum (4-s Hann windows, half overlapping)
         summed over the band, in square microvolts. Bands above half the rate hold the floor of 1e-4.
     """
+    return np.concatenate([_band_powers(chunk, rate) for chunk in chunks_of(signals)])
+
+
+def _band_powers(signals: np.ndarray, rate: float) -> np.ndarray:
     from scipy.signal import welch
 
     segment = min(signals.shape[-1], round(_SEGMENT_SECONDS * rate))
@@ -44,6 +49,30 @@ def band_powers(signals: np.ndarray, rate: float) -> np.ndarray:
         density[..., (frequency >= low) & (frequency < high)].sum(axis=-1) * width for low, high in BANDS_HZ.values()
     ]
     return np.log10(np.stack(powers, axis=-1) + _FLOOR_UV2).reshape(len(signals), -1).astype(np.float64)
+
+
+class MajorityBaseline:
+    """The most frequent stage of the training epochs, for every epoch: what accuracy alone is worth."""
+
+    def __init__(self) -> None:
+        self._stage: int | None = None
+
+    def fit(self, epochs: EpochSet) -> MajorityBaseline:
+        """Fit on the epochs of the training subjects; returns itself."""
+        self._stage = int(np.bincount(epochs.labels).argmax())
+        return self
+
+    def predict(self, epochs: EpochSet) -> np.ndarray:
+        """Return the stage of each epoch, int64, shape (N,).
+
+        Raises
+        ------
+        DatasetError
+            When the baseline has not been fitted.
+        """
+        if self._stage is None:
+            raise DatasetError("the majority baseline must be fitted before it predicts")
+        return np.full(len(epochs), self._stage, np.int64)
 
 
 class BandPowerBaseline:
