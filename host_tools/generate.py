@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from thumbnet.codegen import CompiledModel, Limits, compile_model
+from thumbnet.codegen import OPTIMIZE, CompiledModel, Limits, compile_model
 from thumbnet.codegen.explain import Explanation
 from thumbnet.codegen.targets import TARGETS
 
@@ -40,6 +40,7 @@ class Generated:
     target: str
     engine: str
     schedule: str
+    optimize: str
     prefix: str
     output: Path
     cost: Cost
@@ -54,6 +55,7 @@ class Generated:
             "target": self.target,
             "engine": self.engine,
             "schedule": self.schedule,
+            "optimize": self.optimize,
             "prefix": self.prefix,
             "output": str(self.output),
             **asdict(self.cost),
@@ -78,6 +80,7 @@ def generate(
     force: bool = False,
     default_target: str = "cortex-m4",
     disable: Sequence[str] = (),
+    optimize: str = "speed",
     explain: bool = False,
 ) -> Generated:
     """Compile a model and write the sources.
@@ -106,6 +109,8 @@ def generate(
         Core when neither target nor board is given.
     disable
         Optimisations of the `aot` engine to leave out.
+    optimize
+        What the code of the `aot` engine leans to: `speed` or `size`.
     explain
         Also tell what the compiler did and why; the `aot` engine only.
 
@@ -122,7 +127,7 @@ def generate(
     if engine != "aot" and (disable or explain):
         raise HostToolsError(f"--disable and --explain are about the engine aot, got engine {engine}")
     limits = limits_for(schedule, None if board is None else choose_board(board), max_ram, max_flash)
-    files, cost, compiled = _compile(given, core, engine, prefix, schedule, limits, app, disable)
+    files, cost, compiled = _compile(given, core, engine, prefix, schedule, limits, app, disable, optimize)
     if board is not None:
         _check_fits(board, cost.state_bytes or 0, cost.weight_bytes)
     changed = write_files(output, files, force=force)
@@ -131,6 +136,7 @@ def generate(
         target=core,
         engine=engine,
         schedule=schedule,
+        optimize=optimize,
         prefix=prefix,
         output=output,
         cost=cost,
@@ -149,6 +155,7 @@ def _compile(
     limits: Limits,
     app: bool,
     disable: Sequence[str],
+    optimize: str,
 ) -> tuple[Mapping[str, str], Cost, CompiledModel | None]:
     if engine == "tflm":
         from thumbnet.codegen import analyze_model, tflm
@@ -160,7 +167,14 @@ def _compile(
         cost = Cost(len(analysis.layers), analysis.macs, None, len(model.tflite), arena)
         return tflm.export(model.tflite, prefix=prefix, arena_bytes=arena), cost, None
     compiled = compile_model(
-        model.tflite, target=core, prefix=prefix, schedule=schedule, limits=limits, app=app, disable=disable
+        model.tflite,
+        target=core,
+        prefix=prefix,
+        schedule=schedule,
+        limits=limits,
+        optimize=check_choice("optimize", optimize, OPTIMIZE),
+        app=app,
+        disable=disable,
     )
     cost = Cost(len(compiled.layers), compiled.macs, compiled.state_bytes, compiled.weight_bytes)
     return compiled.files, cost, compiled

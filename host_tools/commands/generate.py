@@ -33,6 +33,12 @@ _DEFAULT_TARGET = "cortex-m4"
     "--app/--no-app", default=True, help="Write tn_app_model.h too, which binds the model to the device application."
 )
 @click.option(
+    "--optimize",
+    default="speed",
+    metavar="[speed|size]",
+    help="What the code leans to: `speed` gives every layer its own kernel, `size` lets layers of a kind share one.",
+)
+@click.option(
     "--disable",
     multiple=True,
     metavar="NAME",
@@ -53,6 +59,7 @@ def command(
     prefix: str,
     app: bool,
     disable: tuple[str, ...],
+    optimize: str,
     explain: bool,
     force: bool,
     as_json: bool,
@@ -79,6 +86,7 @@ def command(
         force=force,
         default_target=_DEFAULT_TARGET,
         disable=disable,
+        optimize=optimize,
         explain=explain,
     )
     if as_json:

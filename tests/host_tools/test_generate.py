@@ -194,3 +194,13 @@ def test_foreign_files_are_judged_by_their_mark(tmp_path):
     with pytest.raises(HostToolsError, match=r"holds a\.c, not written by thumbnet"):
         write_files(tmp_path, {"a.c": "thumbnet"})
     assert write_files(tmp_path, {"a.c": "mine"}) == []
+
+
+def test_what_the_code_leans_to(model, tmp_path):
+    outcome = thumbnet("generate", model, "--optimize", "size", "--output", tmp_path / "out", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["optimize"] == "size"
+    refused = thumbnet("generate", model, "--optimize", "fast", "--output", tmp_path / "other")
+    assert refused.code == 2
+    assert refused.sentence == "unknown optimize 'fast'; allowed: speed, size"
+    assert not (tmp_path / "other").exists()
