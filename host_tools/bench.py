@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Case:
     model: ModelFile
     board: Board
     schedule: str
+    optimize: str = "speed"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Row:
         As `thumbnet profile --json` gives them.
     refused : str
         Why there are no figures: the model cannot be streamed, or does not fit the board.
+    optimize : str
+        What the code leans to.
     """
 
     model: ModelFile
@@ -76,6 +79,7 @@ class Row:
     layers: list[dict[str, Any]]
     reference: Reference | None
     refused: str = ""
+    optimize: str = "speed"
 
     @property
     def name(self) -> str:
@@ -85,7 +89,12 @@ class Row:
     @property
     def title(self) -> str:
         """The row in words."""
-        return f"{self.name} on {self.board.name}, {self.schedule}"
+        return f"{self.name} on {self.board.name}, {self.variant}"
+
+    @property
+    def variant(self) -> str:
+        """Schedule, and `size` where the code leans to it."""
+        return self.schedule if self.optimize == "speed" else f"{self.schedule}, {self.optimize}"
 
     @property
     def ratio(self) -> float | None:
@@ -102,6 +111,7 @@ class Row:
             "board": self.board.name,
             "target": self.board.target,
             "schedule": self.schedule,
+            "optimize": self.optimize,
             "macs": self.macs,
             **self.figures,
             "instructions_per_mac": round(count / self.macs, 3) if count is not None and self.macs else None,
@@ -132,8 +142,10 @@ def find_models(given: Sequence[Path], folder: Path | None) -> list[ModelFile]:
     return [read_model(path) for path in (example_model(), *sorted(folder.glob("*.tflite") if folder else ()))]
 
 
-def cases(models: Sequence[ModelFile], boards: Sequence[Board], schedules: Sequence[str]) -> list[Case]:
-    """Every model on every board under every schedule.
+def cases(
+    models: Sequence[ModelFile], boards: Sequence[Board], schedules: Sequence[str], leanings: Sequence[str] = ("speed",)
+) -> list[Case]:
+    """Every model on every board under every schedule, leaning to speed or size or both.
 
     Raises
     ------
@@ -143,7 +155,7 @@ def cases(models: Sequence[ModelFile], boards: Sequence[Board], schedules: Seque
     for board in boards:
         if board.machine is None:
             raise BoardError(f"board: {board.name} is not emulated, and only an emulator counts instructions.")
-    return [Case(*triple) for triple in product(models, boards, schedules)]
+    return [Case(*choice) for choice in product(models, boards, schedules, leanings)]
 
 
 def measure(wanted: Sequence[Case], folder: Path, *, seed: int = 1, jobs: int = 2) -> Iterator[Row]:
@@ -180,14 +192,18 @@ def _row(case: Case, folder: Path, seed: int) -> Row:
     macs, known_as = analyze_model(case.model.tflite).macs, find_model(case.model)
     reference = find_reference(known_as, case.board.target)
     nothing: dict[str, int | None] = dict.fromkeys(FIGURES)
+    row = Row(case.model, case.board, case.schedule, macs, known_as, nothing, [], reference, optimize=case.optimize)
     try:
-        told = profile_model(case.model, case.board, folder, seed=seed, schedule=case.schedule).to_dict()
+        profile = profile_model(
+            case.model, case.board, folder, seed=seed, schedule=case.schedule, optimize=case.optimize
+        )
     except ToolchainMissing:
         raise
     except (OptionError, BuildError) as error:
-        return Row(case.model, case.board, case.schedule, macs, known_as, nothing, [], reference, str(error))
+        return replace(row, refused=str(error))
+    told = profile.to_dict()
     figures = {key: None if told[key] is None else round(told[key]) for key in FIGURES}
-    return Row(case.model, case.board, case.schedule, macs, known_as, figures, told["layers"], reference)
+    return replace(row, figures=figures, layers=told["layers"])
 
 
 def tools() -> dict[str, str]:

@@ -65,6 +65,7 @@ def record(rows: Sequence[Row], tools: dict[str, str]) -> str:
             "sha256": row.model.sha256,
             "board": row.board.name,
             "schedule": row.schedule,
+            "optimize": row.optimize,
             **row.figures,
         }
         for row in rows
@@ -94,7 +95,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def check(rows: Sequence[Row], recorded: dict[str, Any], tools: dict[str, str]) -> Check:
-    """Compare rows with a record, by model, board and schedule.
+    """Compare rows with a record, by model, board, schedule and what the code leans to.
 
     Raises
     ------
@@ -111,7 +112,7 @@ def check(rows: Sequence[Row], recorded: dict[str, Any], tools: dict[str, str]) 
     ]
     for row in rows:
         where = row.title
-        was = known.get((row.model.sha256, row.board.name, row.schedule))
+        was = known.get((row.model.sha256, row.board.name, row.schedule, row.optimize))
         if was is None:
             remarks.append(f"{where}: not in the record")
         elif row.refused:
@@ -133,8 +134,8 @@ def _worse(where: str, was: dict[str, Any], now: dict[str, int | None]) -> list[
     return found
 
 
-def _key(row: dict[str, Any]) -> tuple[str, str, str]:
-    return row["sha256"], row["board"], row["schedule"]
+def _key(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    return row["sha256"], row["board"], row["schedule"], row["optimize"]
 
 
 def _numbers(row: dict[str, Any]) -> bool:

@@ -32,7 +32,7 @@ def lines(rows: Sequence[Row]) -> Iterator[list[str]]:
             yield [*names, "TFLM", "1.00", _per_mac(ours[0].macs, figures), *_cells(figures)]
         for row in ours:
             ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-            yield [*names, row.schedule, ratio, _per_mac(row.macs, row.figures), *_cells(row.figures)]
+            yield [*names, row.variant, ratio, _per_mac(row.macs, row.figures), *_cells(row.figures)]
 
 
 def layer_lines(row: Row) -> Iterator[list[str]]:

@@ -194,6 +194,7 @@ def profile_model(
     sources: Path | None = None,
     port: str | None = None,
     schedule: str = "whole",
+    optimize: str = "speed",
 ) -> Profile:
     """Build both firmwares, run one window on each, and read the sizes of the linked image.
 
@@ -211,8 +212,8 @@ def profile_model(
         Generated C to measure in place of fresh C.
     port
         Serial port of a real board; what it was flashed with is measured: layers only if it observes them.
-    schedule
-        How the generated code walks the network.
+    schedule, optimize
+        How the generated code walks the network, and what it leans to.
 
     Raises
     ------
@@ -221,7 +222,7 @@ def profile_model(
     """
     from .workbench import Workbench
 
-    bench = Workbench(model, board, folder, sources, port, schedule)
+    bench = Workbench(model, board, folder, sources, port, schedule, optimize=optimize)
     with ThreadPoolExecutor(3) as pool:
         plain = pool.submit(_run, bench, False, seed)
         observed = plain if port else pool.submit(_run, bench, True, seed)

@@ -62,6 +62,8 @@ class Workbench:
         How the generated code walks the network, see `compile_model`.
     disable
         Optimisations to leave out, see `compile_model`.
+    optimize
+        What the generated code leans to, see `compile_model`.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Workbench:
         port: str | None = None,
         schedule: str = "whole",
         disable: Collection[str] = (),
+        optimize: str = "speed",
     ) -> None:
         self.model = model
         self.board = board
@@ -87,6 +90,7 @@ class Workbench:
             limits=limits_for(schedule, board),
             app=True,
             disable=disable,
+            optimize=optimize,
         )
         self.sources = folder / "sources"
         self._elfs: dict[bool, Path] = {}

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     "--schedule", "schedules", multiple=True, metavar="NAME",
     help="Schedule; may be given several times.  [default: whole and stream, with --check those recorded]",
 )  # fmt: skip
+@click.option(
+    "--optimize", "leanings", multiple=True, metavar="NAME",
+    help="`speed` or `size`; may be given twice.  [default: speed, with --check those recorded]",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=1, help="Seed of the window that is run.")
 @click.option("--layers", is_flag=True, help="Show every layer too (--json always does).")
 @click.option("--markdown", "document", type=PATH, help="Write the tables to this file as Markdown.")
@@ -80,17 +84,22 @@ def _measure(
     folder: Path | None,
     boards: tuple[str, ...],
     schedules: tuple[str, ...],
+    leanings: tuple[str, ...],
     seed: int,
     jobs: int,
     workdir: Path | None,
 ) -> list[Row]:
+    from thumbnet.codegen import OPTIMIZE
+
     from .. import bench
+    from ..choices import check_choice
     from ..progress import progress_bars
 
     wanted = bench.cases(
         bench.find_models(models, folder),
         [choose_board(name) for name in boards or _recorded(recorded, "board", bench.BOARDS)],
         schedules or _recorded(recorded, "schedule", bench.SCHEDULES),
+        [check_choice("optimize", name, OPTIMIZE) for name in leanings or _recorded(recorded, "optimize", ("speed",))],
     )
     rows = []
     with working_folder(workdir) as place, progress_bars() as new_task:
