@@ -7,6 +7,7 @@ The tree::
     ├── FoldError          a model whose layers cannot be rewritten exactly
     ├── ConversionError    calibration or model that the converter cannot take
     ├── InferenceError     inputs or .tflite that the host's interpreters cannot run
+    ├── ToolkitError       TensorFlow's model optimization toolkit is missing, or versions do not fit
     └── BundleError        a bundle that is not readable, or not what its manifest says
 
 Every message is one sentence that says what, where, what is allowed, and what was found.
@@ -31,6 +32,10 @@ class ConversionError(QuantizeError):
 
 class InferenceError(QuantizeError):
     """Inputs do not fit the model, or no interpreter can run it."""
+
+
+class ToolkitError(QuantizeError):
+    """tfmot is missing, or does not go with the TensorFlow or Keras that is loaded; the message holds the fix."""
 
 
 class BundleError(QuantizeError):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from thumbnet.training.sleep.published import PUBLISHED_FIGURES
 
 from ..pipeline.budgets import check_budgets
 from ..pipeline.folder import RunError, RunFolder
@@ -14,7 +15,7 @@ from ..pipeline.plots import longest_recording
 from ..recipes import BudgetsTable
 
 SCHEMA = "thumbnet.report/1"
-STAGES = ("signals", "train", "compress", "plots", "generate", "build", "parity", "profile")
+STAGES = ("signals", "folds", "train", "compress", "plots", "generate", "build", "parity", "profile")
 
 
 def gather(folder: RunFolder) -> dict[str, Any]:
@@ -60,6 +61,8 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         "agreement": compressed["agreement"],
         "history": _read_json(folder, "history.json"),
         "hypnogram": _night(folder, signals),
+        "folds": folder.facts("folds") if "folds" in folder.stages else None,
+        "published": [figure.to_dict() for figure in PUBLISHED_FIGURES],
         "quantization": compressed["quantization"],
         "boards": boards,
         "budgets": [budget.to_dict() for budget in budgets],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import formats
@@ -86,11 +86,14 @@ def comparison_rows(report: Summary) -> list[dict[str, Any]]:
     Parameters
     ----------
     report : mapping
-        As :func:`.content.gather` returns it.
+        As :func:`.content.gather` returns it; without folds there is nothing to compare.
     """
+    protocols = (report.get("folds") or {}).get("protocols", {})
+    if not protocols:
+        return []
     title = report["model"]["title"]
     rows = []
-    for summary in (report.get("folds") or {}).get("protocols", {}).values():
+    for summary in protocols.values():
         for key in ("float", "int8"):
             if key in summary["models"]:
                 pooled = summary["models"][key]["pooled"]
@@ -103,7 +106,7 @@ def comparison_rows(report: Summary) -> list[dict[str, Any]]:
         label = f"on-board: {held_out}; answers of {', '.join(exact)} are byte for byte the host's int8"
         rows.append(_row(f"{title}, int8", source, label, report["metrics"]["int8"], "this run"))
     for figure in report.get("published", ()):
-        rows.append({**figure, "n1_f1": figure["n1_f1"], "published": True})
+        rows.append({**figure, "published": True})
     return rows
 
 
@@ -131,6 +134,41 @@ def drop_text(summary: Summary) -> str:
         f"int8 costs {drop['value']:.2f} points of accuracy ({drop['epochs']} of {summary['epochs']} epochs); "
         f"95 % interval {low:.2f} to {high:.2f}, bootstrap over {drop['units']} {drop['over']}"
     )
+
+
+def matrix_rows(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of a confusion matrix: name of the scored stage, counts and their shares of it."""
+    rows = []
+    for name, counts in zip(classes, confusion, strict=True):
+        total = sum(counts) or 1
+        rows.append({"name": name, "cells": [{"count": n, "share": n / total} for n in counts]})
+    return rows
+
+
+def fold_sections(report: Summary) -> list[dict[str, Any]]:
+    """Return what the page shows of each protocol."""
+    sections = []
+    for summary in (report.get("folds") or {}).get("protocols", {}).values():
+        model = "int8" if "int8" in summary["models"] else "float"
+        counts = (
+            f"{formats.count(summary['epochs'])} epochs of {summary['recordings']} recordings of "
+            f"{summary['subjects']} subjects, {formats.percent(summary['wake_share'])} of them wake; {summary['data']}."
+        )
+        statistics = summary["statistics"]
+        sections.append({
+            "protocol": summary["protocol"],
+            "label": summary["label"],
+            "generalises": summary["generalises"],
+            "leaks": summary["leaks"],
+            "counts": counts,
+            "drop": drop_text(summary),
+            "model": model,
+            "rows": fold_rows(summary),
+            "matrix": matrix_rows(summary["models"][model]["pooled"]["confusion"], report["classes"]),
+            "statistics": statistic_rows(summary, model),
+            "statistics_nights": f"{statistics['nights']} of {statistics['of']} nights",
+        })  # fmt: skip
+    return sections
 
 
 def print_folds(protocols: Mapping[str, Summary]) -> None:

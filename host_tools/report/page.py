@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from . import charts, formats
+from .folds import comparison_rows, fold_sections, matrix_rows
 
 Content = Mapping[str, Any]
 _TREEMAP_TILES = 24
@@ -49,9 +50,11 @@ def context(report: Content) -> dict[str, Any]:
         "tiles": _tiles(report),
         "metric_rows": _metric_rows(report),
         "absent": ", ".join(report["metrics"]["int8"].get("absent", ())),
-        "matrix": _matrix(report),
+        "matrix": matrix_rows(report["metrics"]["int8"]["confusion"], report["classes"]),
         "f1_groups": _f1_groups(report),
         "night": _night(report),
+        "fold_sections": fold_sections(report),
+        "comparison": comparison_rows(report),
         "arena": _arena(report),
         "memory_maps": [_memory_map(board) for board in report["boards"] if board["memory"]["flash"]],
         "layer_board": layer_board,
@@ -165,14 +168,6 @@ def _metric_rows(report: Content) -> list[dict[str, Any]]:
                 "f1": [metrics["per_class_f1"].get(name) for name in report["classes"]],
                 "size": size,
             })  # fmt: skip
-    return rows
-
-
-def _matrix(report: Content) -> list[dict[str, Any]]:
-    rows = []
-    for name, counts in zip(report["classes"], report["metrics"]["int8"]["confusion"], strict=True):
-        total = sum(counts) or 1
-        rows.append({"name": name, "cells": [{"count": n, "share": n / total} for n in counts]})
     return rows
 
 
@@ -304,6 +299,7 @@ def _signal_facts(report: Content) -> list[tuple[str, str]]:
     signals = report["signals"]
     facts = [
         ("source", signals["source"]),
+        *([("licence", signals["licence"])] if signals.get("licence") else ()),
         ("channels", f"{', '.join(signals['channels'])} at {signals['rate']:g} Hz"),
     ]
     for part in ("train", "validation", "test"):
