@@ -83,7 +83,7 @@ TN_INLINE void tn_conv2d_gather_codes(const tn_conv2d_s8_dsp *p, const int8_t *c
             }
         }
     }
-    tn_conv2d_widen(codes, p->depth, column, distance);
+    (void)tn_conv2d_widen(codes, p->depth, column, distance);
 }
 
 /* Gather everything under the pixel whose window begins at column `left`. codes: see tn_conv2d_s8_dsp_row. */

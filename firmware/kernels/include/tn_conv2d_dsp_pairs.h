@@ -161,7 +161,8 @@ TN_INLINE void tn_conv2d_round(const tn_conv2d_s8_dsp *p, int pixels, tn_conv2d_
 /* 256 times the sum of channel b, bits beyond 32 lost, or the sum itself. */
 TN_INLINE int32_t tn_conv2d_sum_b(const tn_conv2d_s8_dsp *p, int32_t a, int32_t l)
 {
-    return p->bytes != 0 ? l : (int32_t)((uint32_t)l - (uint32_t)a);
+    const uint32_t rest = (uint32_t)l - (uint32_t)a;
+    return p->bytes != 0 ? l : (int32_t)rest;
 }
 
 /* Twice the larger of two of these. */
@@ -184,7 +185,7 @@ TN_INLINE void tn_conv2d_pixels(const tn_conv2d_s8_dsp *p, int pixels, const uin
     const uint32_t *const end = columns + (pixels == 2 ? p->depth : p->depth / 2);
     const int8_t *const last = out + p->out_channels;
     do {
-        tn_conv2d_sums sums;
+        tn_conv2d_sums sums = {0, 0, 0, 0};
         int32_t factor[2];
         int32_t addend[2];
         int32_t shift[2] = {0, 0};

@@ -83,7 +83,7 @@ TN_INLINE void tn_conv2d_short_differences(const tn_conv2d_s8_dsp *p, uint32_t *
 #define TN_SHORT_SCALE(sum, factor, addend)                      \
     ".if %c[signs]\n\t"                                          \
     "smmlar r2, " sum ", " factor ", " addend "\n\t"             \
-    "add " sum ", r2, " sum ", asr #31\n\t"                      \
+    "add " sum ", r2, " sum ", asr 31\n\t"                      \
     ".elseif %c[whole]\n\t"                                      \
     "smmla " sum ", " sum ", " factor ", " addend "\n\t"         \
     ".else\n\t"                                                  \
@@ -91,7 +91,7 @@ TN_INLINE void tn_conv2d_short_differences(const tn_conv2d_s8_dsp *p, uint32_t *
     ".endif\n\t"
 #define TN_SHORT_FINISH(factor, addend)       \
     ".if %c[pooled]\n\t"                      \
-    "usat %[s], #31, %[s]\n\t"                \
+    "usat %[s], 31, %[s]\n\t"                 \
     "add %[f], %[f], %[s]\n\t"                \
     ".else\n\t"                               \
     TN_SHORT_SCALE("%[s]", factor, addend)    \

@@ -120,7 +120,9 @@ TN_INLINE int32_t tn_mac2_wrap(int32_t acc, uint32_t a, uint32_t b)
 #if TN_HAS_DSP
     return __smlad((int16x2_t)a, (int16x2_t)b, acc);
 #else
-    return (int32_t)((uint32_t)acc + (uint32_t)(tn_low_lane(a) * tn_low_lane(b) + tn_high_lane(a) * tn_high_lane(b)));
+    const int32_t products = tn_low_lane(a) * tn_low_lane(b) + tn_high_lane(a) * tn_high_lane(b);
+    const uint32_t sum = (uint32_t)acc + (uint32_t)products;
+    return (int32_t)sum;
 #endif
 }
 
@@ -253,7 +255,7 @@ TN_INLINE int32_t tn_high_mac_whole(int32_t c, int32_t a, int32_t b)
 TN_INLINE int32_t tn_saturate_shifted(int32_t value, int bits)
 {
 #if TN_HAS_DSP
-    if (__builtin_constant_p(bits)) {
+    if (__builtin_constant_p(bits) != 0) {
         int32_t code;
         __asm__("ssat %0, #8, %1, asr %2" : "=r"(code) : "r"(value), "i"(bits));
         return code;
@@ -283,7 +285,7 @@ TN_INLINE int8_t tn_dsp_round(const tn_dsp_rounding *p, int32_t doubled, int32_t
     int32_t value = p->whole != 0 ? tn_high_mac_whole(addend, doubled, multiplier)
                                   : tn_high_mac(addend, doubled, multiplier);
     if (p->signs != 0) {
-        value += doubled >> 31;
+        value -= doubled < 0 ? 1 : 0;
     }
     return tn_dsp_limit(tn_saturate_shifted(value, p->shift == TN_DSP_EACH ? shift : p->shift), &p->output);
 }
