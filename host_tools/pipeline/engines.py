@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -72,7 +73,8 @@ def run_locally(tasks: Sequence[Path], threads: int, jobs: int, on_done: OnDone)
     FoldError
         When one fails.
     """
-    waiting, running = list(tasks), {}
+    waiting = list(tasks)
+    running: dict[Path, subprocess.Popen[bytes]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -156,7 +158,7 @@ def _connect(address: str) -> Any:
     except ImportError:
         raise FoldError("--engine ray needs the package ray: pip install 'thumbnet[ray]'") from None
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FoldError(f"no Ray cluster at --address {address}: {reason}") from None

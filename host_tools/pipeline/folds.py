@@ -51,7 +51,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     plans = {protocol: plan_of(run.epochs, run.recipe, protocol) for protocol in run.recipe.folds.protocols}
     tasks = [task for plan in plans.values() for task in _tasks(run, plan)]
     _compute(run, tasks)
-    protocols = {protocol: _summary(run, plan, tasks) for protocol, plan in plans.items()}
+    protocols: dict[str, Any] = {protocol: _summary(run, plan, tasks) for protocol, plan in plans.items()}
     write_json(folder / RESULTS, {"schema": SCHEMA, "protocols": protocols})
     _plots(run, protocols, tasks, folder / "plots")
     return {"protocols": protocols}

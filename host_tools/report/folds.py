@@ -67,7 +67,7 @@ def statistic_rows(summary: Summary, model: str) -> list[tuple[str, ...]]:
     models = summary["statistics"]["models"]
     if not isinstance(models, Mapping) or model not in models:
         return []
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for key, (title, unit) in STATISTICS.items():
         found = models[model].get(key)
         if found is None:
