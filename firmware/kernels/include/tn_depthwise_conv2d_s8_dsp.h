@@ -95,7 +95,7 @@ TN_INLINE void tn_depthwise_many(const tn_depthwise_conv2d_s8_dsp *p, int count,
                 out -= overlap;
             }
             table = tn_four_begin(&acc, table);
-            TN_UNROLL(9)
+            TN_UNROLL_9
             for (int tap = 0; tap < count; ++tap) {
                 table = tn_four_tap(&acc, &taps[tap], at, table);
             }

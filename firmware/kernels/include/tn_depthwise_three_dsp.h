@@ -81,7 +81,7 @@ TN_INLINE void tn_three_pair(const tn_dsp_form *form, const int8_t *const *rows,
     t.high0 = high;
     t.high1 = high;
     t.high2 = high;
-    TN_UNROLL(3)
+    TN_UNROLL_3
     for (int r = 0; r < height; ++r, w += 6) {
         const int8_t *x = rows[r] + at;
         t.left = w[0];

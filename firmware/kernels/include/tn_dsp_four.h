@@ -28,10 +28,11 @@ extern "C" {
 
 /* Unroll a loop of at most so many steps. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define TN_PRAGMA(text) _Pragma(#text)
-#define TN_UNROLL(steps) TN_PRAGMA(GCC unroll steps)
+#define TN_UNROLL_3 _Pragma("GCC unroll 3")
+#define TN_UNROLL_9 _Pragma("GCC unroll 9")
 #else
-#define TN_UNROLL(steps)
+#define TN_UNROLL_3
+#define TN_UNROLL_9
 #endif
 
 /* Accumulators of four channels. */
@@ -74,9 +75,9 @@ TN_INLINE const uint32_t *tn_four_begin(tn_dsp_four *acc, const uint32_t *table)
 #if TN_FOUR_BLOCKS
 /* Widen the four codes in r12 and add their products with the next weights of the table. */
 #define TN_FOUR_MULTIPLY                \
-    "ldrd r9, r10, [%[table]], #8\n\t"  \
+    "ldrd r9, r10, [%[table]], 8\n\t"   \
     "sxtb16 r11, r12\n\t"              \
-    "sxtb16 r12, r12, ror #8\n\t"      \
+    "sxtb16 r12, r12, ror 8\n\t"       \
     "smlabb %[a], r11, r9, %[a]\n\t"   \
     "smlabb %[b], r12, r10, %[b]\n\t"  \
     "smlatt %[c], r11, r9, %[c]\n\t"   \
@@ -170,10 +171,12 @@ TN_INLINE const uint32_t *tn_form_rising(const tn_dsp_form *form, int32_t a, int
                      : [a] "r"(a), [b] "r"(b), [shift] "i"(form->shift)
                      : "r9", "r10", "r11", "r12");
 #else
-    const uint32_t high1 = (uint32_t)(((int64_t)a * (int32_t)table[0]) >> 32);
-    const uint32_t high2 = (uint32_t)(((int64_t)b * (int32_t)table[2]) >> 32);
-    first = tn_saturate((int32_t)(high1 + table[1]) >> form->shift);
-    second = tn_saturate((int32_t)(high2 + table[3]) >> form->shift);
+    const int64_t product1 = (int64_t)a * (int32_t)table[0];
+    const int64_t product2 = (int64_t)b * (int32_t)table[2];
+    const uint32_t sum1 = (uint32_t)(product1 >> 32) + table[1];
+    const uint32_t sum2 = (uint32_t)(product2 >> 32) + table[3];
+    first = tn_saturate((int32_t)sum1 >> form->shift);
+    second = tn_saturate((int32_t)sum2 >> form->shift);
     table += 4;
 #endif
     out[0] = tn_form_limit(form, first);
@@ -195,9 +198,12 @@ TN_INLINE const uint32_t *tn_form_signed(const tn_dsp_form *form, int32_t scaled
                      : "r9", "r11", "r12");
 #else
     const uint64_t offset = (uint64_t)table[1] << 32 | table[0];
-    const uint64_t line = (uint64_t)((int64_t)scaled * (int32_t)table[2]);
+    const int64_t product = (int64_t)scaled * (int32_t)table[2];
+    const uint64_t line = (uint64_t)product;
     const uint64_t step = (uint64_t)(uint32_t)scaled * table[3];
-    const int32_t code = tn_saturate((int32_t)(uint32_t)((offset + line + step) >> 32) >> form->shift);
+    const uint64_t sum = offset + line + step;
+    const uint32_t high = (uint32_t)(sum >> 32);
+    const int32_t code = tn_saturate((int32_t)high >> form->shift);
     table += 4;
 #endif
     *out = tn_form_limit(form, code);
@@ -213,8 +219,9 @@ TN_INLINE int8_t tn_form_shared(const tn_dsp_form *form, int32_t scaled, uint32_
                      : "=r"(code)
                      : "r"(scaled), "r"(multiplier), "r"(offset), "i"(form->shift));
 #else
-    const uint32_t high = (uint32_t)(((int64_t)scaled * (int32_t)multiplier) >> 32);
-    code = tn_saturate((int32_t)(high + offset) >> form->shift);
+    const int64_t product = (int64_t)scaled * (int32_t)multiplier;
+    const uint32_t sum = (uint32_t)(product >> 32) + offset;
+    code = tn_saturate((int32_t)sum >> form->shift);
 #endif
     return tn_form_limit(form, code);
 }
