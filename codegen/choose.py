@@ -86,7 +86,9 @@ class Candidate:
 _Rank = Callable[[float, float, float], tuple[float, ...]]
 
 
-def choose(graph: Graph, name: str, target: Target, limits: Limits, disable: Collection[str] = ()) -> Candidate:
+def choose(
+    graph: Graph, name: str, target: Target, limits: Limits, disable: Collection[str] = (), spread: int = 0
+) -> Candidate:
     """The best schedule of those that `name` allows.
 
     Raises
@@ -98,7 +100,7 @@ def choose(graph: Graph, name: str, target: Target, limits: Limits, disable: Col
     """
     check_outputs(graph)
     rank = _rank(name, limits)
-    found = [_along(graph, axis, target, rank, limits, disable) for axis in _axes(name)]
+    found = [_along(graph, axis, target, rank, limits, disable, spread) for axis in _axes(name)]
     candidates = tuple(candidate for candidate in found if candidate is not None)
     if not candidates:
         raise OptionError(f"schedule '{name}' is not possible: the model's first layer needs its whole input")
@@ -134,7 +136,7 @@ def _no_room(best: Candidate, limits: Limits) -> str:
 
 
 def _along(
-    graph: Graph, axis: str, target: Target, rank: _Rank, limits: Limits, disable: Collection[str]
+    graph: Graph, axis: str, target: Target, rank: _Rank, limits: Limits, disable: Collection[str], spread: int
 ) -> Candidate | None:
     """The best way to stream along an axis, if there is any; the only one by whole tensors for the axis ''."""
     variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
@@ -142,7 +144,7 @@ def _along(
     if part is None:
         return None
     model = CostModel(target)
-    search = _Search(part, target, model, rank)
+    search = _Search(part, target, model, rank, spread)
     schedule = make_schedule(search.builder.program(search.borders()), target)
     state = schedule.state_bytes(target)
     held = sum(graph.tensors[i].bytes for i in graph.inputs) if limits.holds_input and not axis else 0
@@ -153,12 +155,12 @@ def _along(
 class _Search:
     """Improves the borders between segments, one at a time."""
 
-    def __init__(self, part: Partition, target: Target, model: CostModel, rank: _Rank) -> None:
+    def __init__(self, part: Partition, target: Target, model: CostModel, rank: _Rank, spread: int) -> None:
         self.part = part
         self.target = target
         self.model = model
         self.rank = rank
-        self.builder = Builder(part)
+        self.builder = Builder(part, spread)
         self.macs = {p: operator_of(s.node).macs(part.graph, s.node) for p, s in part.stages.items()}
 
     def borders(self) -> Mapping[int, int]:

@@ -53,7 +53,7 @@ class Estimate:
     instructions : int
         Of one inference.
     push_mean, push_max : int
-        Of one push, 0 where nothing is pushed; the last push, which runs the stream dry, counts.
+        Of one push, 0 where nothing is pushed.
     finish : int
         Of what is left when the stream has ended.
     flash_bytes : int
@@ -124,7 +124,7 @@ class CostModel:
             ticks = self._ticks(segment, [costs[step.index] for step in steps])
             total += ticks.sum() - sum(costs[step.index] for step in steps)
             if segment.number == 0:
-                pushes = np.append(ticks[: segment.length - 1], ticks[segment.length - 1 :].sum())
+                pushes = ticks[: segment.length]
         mean, most = (float(pushes.mean()), float(pushes.max())) if schedule.streams else (0.0, 0.0)
         finish = total - pushes.sum() if schedule.streams else 0.0
         return Estimate(round(total), round(mean), round(most), round(finish), self.flash(schedule.steps))

@@ -20,6 +20,7 @@ def describe_schedule(chosen: Candidate) -> ScheduleInfo:
         slices=0 if first is None else first.length,
         plan_bytes=schedule.plan.bytes,
         plan_bound=schedule.plan.lower_bound,
+        spread=0 if first is None else first.most,
         macs_again=sum(step.macs for step in schedule.steps if step.again),
         segments=tuple(_segment(schedule, s) for s in schedule.program.segments if s is not None),
         instructions=estimate.instructions,

@@ -32,6 +32,7 @@ def compile_model(
     schedule: str = "whole",
     limits: Limits = NO_LIMITS,
     optimize: str = "speed",
+    spread: int = 0,
     app: bool = False,
     disable: Collection[str] = (),
 ) -> CompiledModel:
@@ -54,6 +55,8 @@ def compile_model(
         RAM and flash that the model may take, in bytes.
     optimize : str
         ``speed`` gives every layer its own copy of its kernel, ``size`` one copy to several layers of a kind.
+    spread : int
+        Layers that fire in one push at most, so that no push takes much longer than others; 0 for as many as can.
     app : bool
         Also write ``tn_app_model.h``, which binds the model to the device application.
     disable : collection of str
@@ -81,10 +84,12 @@ def compile_model(
         raise OptionError(f"unknown schedule '{schedule}': allowed are {', '.join(SCHEDULES)}")
     if optimize not in OPTIMIZE:
         raise OptionError(f"unknown setting of optimize '{optimize}': allowed are {', '.join(OPTIMIZE)}")
+    if spread < 0:
+        raise OptionError(f"spread must be 0 or more layers per push, got {spread}")
     model = read_graph(tflite)
     _check(model)
     graph = passes.run(model, core, disable)
-    chosen = choose(graph, schedule, core, limits, disable)
+    chosen = choose(graph, schedule, core, limits, disable, spread)
     info = describe_schedule(chosen)
     emitter = Emitter(chosen.schedule, prefix, core, chosen.swapped)
     if optimize == "size":

@@ -42,6 +42,7 @@ class SegmentText:
     window_rows: int
     fresh_input: int
     fresh_all: int
+    most: int
     uses_arena: bool
 
 
@@ -111,8 +112,9 @@ class _SegmentWriter:
             arrived=self._arrivals() if stages else [],
             stages=stages,
             window_rows=max((stage.lowered.window_rows for stage in segment.stages), default=0),
-            fresh_input=self._mask(segment.sources),
+            fresh_input=self._mask(self.masks if segment.most else segment.sources),
             fresh_all=self._mask(self.masks),
+            most=segment.most,
             uses_arena=any("arena" in line for s in stages for line in (*s.step.calls, *s.setup, s.observe)),
         )
 

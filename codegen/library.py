@@ -17,7 +17,7 @@ from .targets import Target
 KERNELS = Path(__file__).resolve().parent.parent / "firmware" / "kernels"
 MANIFEST_SCHEMA = 1
 #: What the manifest says about the schedule; estimates would change with every new measurement.
-_CERTAIN = ("name", "axis", "slices", "plan_bytes", "plan_bound", "macs_again", "segments")
+_CERTAIN = ("name", "axis", "slices", "plan_bytes", "plan_bound", "spread", "macs_again", "segments")
 #: The generated functions themselves, a call into the compiler's run-time library, and alignment.
 _OWN_STACK_BYTES = 192
 

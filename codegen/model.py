@@ -140,6 +140,8 @@ class ScheduleInfo:
         Slices of one inference; 0 where nothing is pushed.
     plan_bytes, plan_bound : int
         Size of the arena, and the size below which no plan can go.
+    spread : int
+        Layers that fire in one push at most; 0 for as many as can.
     macs_again : int
         Multiply-accumulates of layers that run once more; 0 where everything is stored.
     instructions, push_mean, push_max, finish : int
@@ -155,6 +157,7 @@ class ScheduleInfo:
     slices: int
     plan_bytes: int
     plan_bound: int
+    spread: int
     macs_again: int
     segments: tuple[SegmentInfo, ...]
     instructions: int

@@ -111,6 +111,8 @@ class Segment:
         Who fires when, and what has to be kept.
     merged : mapping of int to int
         Tensors that lie in the slot of the tensor that an element-wise layer makes of them.
+    most : int
+        Layers that fire in one pass at most; 0 for as many as can.
     """
 
     number: int
@@ -121,6 +123,7 @@ class Segment:
     stored: frozenset[int]
     timing: Timing
     merged: Mapping[int, int]
+    most: int = 0
 
     def rings(self) -> list[int]:
         """Tensors that are kept as rings of slices, those that share another's slots excluded."""
@@ -179,8 +182,9 @@ _Key = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 class Builder:
     """Makes programs of one partition; a walk that was played before is not played again."""
 
-    def __init__(self, part: Partition) -> None:
+    def __init__(self, part: Partition, spread: int = 0) -> None:
         self.part = part
+        self.spread = spread
         self._played: dict[_Key, Segment] = {}
 
     def program(self, borders: Mapping[int, int]) -> Program:
@@ -202,18 +206,18 @@ class Builder:
         ordered = tuple(sorted(sources, key=lambda t: (-graph.tensors[t].shape[1], t)))
         key = (number, tuple(sorted(walk.positions)), ordered, tuple(sorted(walk.stored)))
         if key not in self._played:
-            self._played[key] = _played(self.part, key)
+            self._played[key] = _played(self.part, key, 0 if number else self.spread)
         return replace(self._played[key], again=frozenset(walk.again))
 
 
-def _played(part: Partition, key: _Key) -> Segment:
+def _played(part: Partition, key: _Key, most: int) -> Segment:
     number, positions, sources, stored = key
     graph, stages = part.graph, [part.stages[p] for p in positions]
     length = graph.tensors[sources[0]].shape[1]
     arrivals = {tensor: _arrivals(graph.tensors[tensor].shape[1], length) for tensor in sources}
-    timing = play(graph, stages, arrivals, length)
+    timing = play(graph, stages, arrivals, length, most)
     merged = _merged(part, stages, timing, frozenset(stored))
-    return Segment(number, sources, length, tuple(stages), frozenset(), frozenset(stored), timing, merged)
+    return Segment(number, sources, length, tuple(stages), frozenset(), frozenset(stored), timing, merged, most)
 
 
 def _arrivals(slices: int, ticks: int) -> npt.NDArray[np.int64]:

@@ -120,7 +120,7 @@ class Timing:
         return oldest
 
 
-def play(graph: Graph, stages: Sequence[Stage], arrivals: Mapping[int, _Ticks], length: int) -> Timing:
+def play(graph: Graph, stages: Sequence[Stage], arrivals: Mapping[int, _Ticks], length: int, most: int = 0) -> Timing:
     """Play a stream, firing exactly as the generated code does.
 
     Parameters
@@ -131,8 +131,11 @@ def play(graph: Graph, stages: Sequence[Stage], arrivals: Mapping[int, _Ticks], 
         Tick at which each slice of the sources arrives.
     length : int
         Ticks until the last slice has arrived; after that every layer is tried at every tick.
+    most : int
+        Layers that fire in one tick at most, the first in order that can; 0 for all of them.
     """
-    timing = Timing(*_fire(graph, stages, arrivals, length), {}, frozenset())
+    fired = _fire_few(graph, stages, arrivals, most) if most else _fire(graph, stages, arrivals, length)
+    timing = Timing(*fired, {}, frozenset())
     depths: dict[int, int] = {}
     lasting = set()
     makers = {tensor: number for number, stage in enumerate(stages) for tensor in stage.streamed}
@@ -161,6 +164,36 @@ def _fire(
         fires.append(ticks)
         arrived |= dict.fromkeys(stage.streamed, ticks)
     return tuple(fires), arrived
+
+
+def _fire_few(
+    graph: Graph, stages: Sequence[Stage], arrivals: Mapping[int, _Ticks], most: int
+) -> tuple[tuple[_Ticks, ...], dict[int, _Ticks]]:
+    """Every layer is tried at every tick, until `most` have fired."""
+    arrived: dict[int, list[int]] = {tensor: ticks.tolist() for tensor, ticks in arrivals.items()}
+    fires: list[list[int]] = [[] for _ in stages]
+    arrived |= {tensor: fires[number] for number, stage in enumerate(stages) for tensor in stage.streamed}
+    lengths = {tensor: graph.tensors[tensor].shape[1] - 1 for tensor in arrived}
+    open_ = [number for number, stage in enumerate(stages) if stage.slices]
+    tick = 0
+    while open_:
+        left = most
+        for number in open_:
+            stage, y = stages[number], len(fires[number])
+            last = stage.window.last(y)
+            # A slice that another layer makes in this tick is there for the layers after it.
+            if all(_there(arrived[t], max(min(last, lengths[t]), 0), tick) for t in stage.sources):
+                fires[number].append(tick)
+                left -= 1
+                if not left:
+                    break
+        open_ = [number for number in open_ if len(fires[number]) < stages[number].slices]
+        tick += 1
+    return tuple(np.array(f) for f in fires), {tensor: np.array(ticks) for tensor, ticks in arrived.items()}
+
+
+def _there(ticks: Sequence[int], slice_: int, tick: int) -> bool:
+    return slice_ < len(ticks) and ticks[slice_] <= tick
 
 
 def _queued(ready: _Ticks, arrivals: Sequence[_Ticks], length: int) -> _Ticks:

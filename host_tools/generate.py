@@ -76,6 +76,7 @@ def generate(
     schedule: str = "whole",
     max_ram: int | None = None,
     max_flash: int | None = None,
+    spread: int = 0,
     app: bool = True,
     force: bool = False,
     default_target: str = "cortex-m4",
@@ -101,6 +102,8 @@ def generate(
         How the code of the `aot` engine walks the network.
     max_ram, max_flash
         Bytes that the model may take at most; with `auto` the board's own limits where neither is given.
+    spread
+        Layers that may run in one push of a stream; 0 for as many as can.
     app
         Also write the adapter for the device application.
     force
@@ -127,7 +130,7 @@ def generate(
     if engine != "aot" and (disable or explain):
         raise HostToolsError(f"--disable and --explain are about the engine aot, got engine {engine}")
     limits = limits_for(schedule, None if board is None else choose_board(board), max_ram, max_flash)
-    files, cost, compiled = _compile(given, core, engine, prefix, schedule, limits, app, disable, optimize)
+    files, cost, compiled = _compile(given, core, engine, prefix, schedule, limits, spread, app, disable, optimize)
     if board is not None:
         _check_fits(board, cost.state_bytes or 0, cost.weight_bytes)
     changed = write_files(output, files, force=force)
@@ -153,6 +156,7 @@ def _compile(
     prefix: str,
     schedule: str,
     limits: Limits,
+    spread: int,
     app: bool,
     disable: Sequence[str],
     optimize: str,
@@ -173,6 +177,7 @@ def _compile(
         schedule=schedule,
         limits=limits,
         optimize=check_choice("optimize", optimize, OPTIMIZE),
+        spread=spread,
         app=app,
         disable=disable,
     )

@@ -67,6 +67,12 @@ def limit_options(function: F) -> F:
     return ram(flash(function))
 
 
+def spread_option(function: F) -> F:
+    """--spread: a bound on the work of one push."""
+    text = "Layers that may run in one push of a stream, to even out the work; 0: as many as can."
+    return click.option("--spread", type=click.IntRange(min=0), default=0, help=text)(function)
+
+
 def workdir_option(function: F) -> F:
     """--workdir: keep sources and builds."""
     text = "Folder for sources and builds, kept for the next time.  [default: a temporary one]"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..options import PATH, json_option, limit_options, model_argument, schedule_option
+from ..options import PATH, json_option, limit_options, model_argument, schedule_option, spread_option
 
 if TYPE_CHECKING:
     from ..generate import Generated
@@ -27,6 +27,7 @@ _DEFAULT_TARGET = "cortex-m4"
 )
 @schedule_option
 @limit_options
+@spread_option
 @click.option("--output", "output", type=PATH, required=True, help="Folder to write.")
 @click.option("--prefix", default="model", help="Prefix of every C name and file.")
 @click.option(
@@ -55,6 +56,7 @@ def command(
     schedule: str,
     max_ram: int | None,
     max_flash: int | None,
+    spread: int,
     output: Path,
     prefix: str,
     app: bool,
@@ -82,6 +84,7 @@ def command(
         schedule=schedule,
         max_ram=max_ram,
         max_flash=max_flash,
+        spread=spread,
         app=app,
         force=force,
         default_target=_DEFAULT_TARGET,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from support.attention import attention_resnet
 from support.small_models import small_model, two_inputs_model
 from thumbnet.codegen import SCHEDULES, Limits, OptionError, compile_model
 
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = attention_resnet(1500, 3)
 
 
@@ -94,6 +96,17 @@ def test_pushes_add_up(all_of_them):
     assert told.push_mean * told.slices + told.finish == pytest.approx(told.instructions, rel=0.01)
     assert told.push_max > told.push_mean
     assert compile_model(small_model()).schedule.push_max == 0
+
+
+def test_spreading_lowers_the_largest_push_and_changes_nothing_else():
+    example = (ROOT / "firmware" / "example_model" / "model.tflite").read_bytes()
+    plain, spread = (compile_model(example, schedule="stream", spread=most) for most in (0, 5))
+    assert spread.schedule.push_max < 0.6 * plain.schedule.push_max
+    assert spread.schedule.instructions == pytest.approx(plain.schedule.instructions, rel=0.01)
+    assert spread.state_bytes < plain.state_bytes + 200
+    assert (plain.schedule.spread, spread.schedule.spread) == (0, 5)
+    with pytest.raises(OptionError, match="spread must be 0 or more layers per push, got -1"):
+        compile_model(MODEL, spread=-1)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 from support import oracle
+from thumbnet.codegen import choose, segments
 
 from .graphs import SmallGraph
 from .runtimes import HostStream, check
@@ -18,6 +19,23 @@ from .runtimes import HostStream, check
 EXAMPLES = int(os.environ.get("THUMBNET_EXAMPLES", "0")) or 8
 
 pytestmark = pytest.mark.skipif(not oracle.available(), reason="the tflite-micro wheel is not installed")
+
+
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_small_graphs_in_segments(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Borders between segments anywhere, at most so many layers per push."""
+    runtime = HostStream("w")
+    if runtime.missing():
+        pytest.skip(str(runtime.missing()))
+    random = Random(most)
+    make = segments.Builder.__init__
+    monkeypatch.setattr(segments.Builder, "__init__", lambda self, part, spread=0: make(self, part, most))
+    for number in range(EXAMPLES):
+        problem = SmallGraph.random(Random(f"segments {most} {number}"))
+        if runtime.leaves_out(problem) is None:
+            drawn = {walk: random.choice([segments.STORE_ALL, *range(-1, 12)]) for walk in range(1, 9)}
+            monkeypatch.setattr(choose._Search, "borders", lambda self, drawn=drawn: drawn)
+            check(runtime, problem)
 
 
 @pytest.mark.parametrize("axis", ["h", "w"])

@@ -1395,11 +1395,6 @@ void model_push_block(model_state *s, const int8_t *samples, size_t slices, ptrd
         }
         s->done[0]++;
         (void)model_pass0(s, 0x1u);
-        if (s->done[0] == MODEL_SLICES) {
-            /* The windows that reach behind the stream. */
-            while (model_pass0(s, 0xffffffu) != 0) {
-            }
-        }
     }
 }
 
@@ -1418,6 +1413,10 @@ int model_finish(model_state *s, model_outputs *out)
     }
     int8_t *const arena = (int8_t *)s->arena;
     (void)arena;
+
+    /* the windows that reach behind the stream */
+    while (model_pass0(s, 0xffffffu) != 0) {
+    }
 
     /* layer 23: AVERAGE_POOL_2D [1, 47, 4, 32] -> [1, 1, 4, 32], padding=VALID, stride_w=1, stride_h=47, filter_w=1, filter_h=47, activation=NONE, 'ulw_sleepnet_folded/average/AvgPool' */
     tn_average_pool2d_s8_finish(&model_l23, s->arena + 0, arena + 512);

@@ -8,11 +8,12 @@
 extern "C" {
 #endif
 
-/* Whether output slice `y` can be computed once `arrived` slices of the input are there. */
+/* Whether output slice `y` can be computed once `arrived` slices of the input are there; one at least, even for a window
+ * of padding alone. */
 static inline int tn_stream_ready(const tn_axis *axis, unsigned y, unsigned arrived)
 {
     const int last = (int)y * axis->stride - axis->pad + (axis->kernel - 1) * axis->dilation;
-    return y < axis->out && (int)arrived > (last < axis->in ? last : axis->in - 1);
+    return y < axis->out && arrived > 0u && (int)arrived > (last < axis->in ? last : axis->in - 1);
 }
 
 /* Point rows[0 .. axis->kernel) at the slices under output slice `y`; NULL stands for padding.
