@@ -82,16 +82,19 @@ def test_a_convolution_that_somebody_else_reads_stays(output: bool) -> None:
 
 
 def network(window: tuple[int, int]) -> bytes:
-    net = Net(zero_point=-3)
+    """Two pairs; the second convolution has taken a border before."""
+    net = Net(zero_point=-3, size=(9, 8))
     a = pooled(net, net.conv(net.input, net.weights(5, 3, 2, 3), [900, -900, 0, 50, 7], zp=6), window, zp=6)
-    return net.model(a)
+    padded = net.pad(a, [[0, 0], [1, 0], [2, 1], [0, 0]], zp=6)
+    b = net.conv(padded, net.weights(6, 2, 3, 5), padding="VALID")
+    return net.model(pooled(net, b, window))
 
 
 def test_the_switch() -> None:
     model = network((2, 1))
-    assert [layer.op for layer in compile_model(model).layers] == PAIR
-    assert [layer.op for layer in compile_model(model, disable=["fuse-pool"]).layers] == BOTH
-    assert [layer.op for layer in compile_model(model, target="cortex-m3").layers] == BOTH
+    assert [layer.op for layer in compile_model(model).layers] == PAIR * 2
+    assert [layer.op for layer in compile_model(model, disable=["fuse-pool"]).layers] == BOTH * 2
+    assert [layer.op for layer in compile_model(model, target="cortex-m3").layers] == BOTH * 2
 
 
 @pytest.mark.skipif(not oracle.available(), reason="the tflite-micro wheel is not installed")
@@ -99,7 +102,7 @@ def test_the_switch() -> None:
 @pytest.mark.parametrize("window", [(2, 1), (1, 2)])
 def test_generated_code(window: tuple[int, int], disable: tuple[str, ...]) -> None:
     model, runtime = network(window), HostDsp()
-    x = np.random.default_rng(2).integers(-128, 128, (1, 5, 6, 3)).astype(np.int8)
+    x = np.random.default_rng(2).integers(-128, 128, (1, 9, 8, 3)).astype(np.int8)
     runtime.disable = disable
     (got,) = runtime.run(model, [x])
     assert np.array_equal(got, oracle.run_model(model, [x])[0])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
-from property.runtimes import Host, HostDsp
+from property.graphs import SmallGraph
+from property.runtimes import Host, HostDsp, check
 from support import oracle
 from support.pass_nets import Net
 from thumbnet.codegen import OptionError, compile_model
@@ -54,3 +57,12 @@ def test_outputs_stay_the_same(disable: tuple[str, ...]) -> None:
     x = np.random.default_rng(2).integers(-128, 128, (1, 5, 6, 3)).astype(np.int8)
     (got,) = runtime.run(model, [x])
     assert np.array_equal(got, oracle.run_model(model, [x])[0])
+
+
+@pytest.mark.skipif(not oracle.available(), reason="the tflite-micro wheel is not installed")
+@pytest.mark.parametrize("disable", [(), ALL], ids=["on", "off"])
+def test_random_graphs_equal_tflm_with_and_without(disable: tuple[str, ...]) -> None:
+    runtime = Host()
+    runtime.disable = disable
+    problems = [SmallGraph.random(Random(f"switches {number}")) for number in range(30)]
+    check(runtime, *(problem for problem in problems if runtime.leaves_out(problem) is None))
