@@ -107,6 +107,8 @@ def open_run(recipe: Recipe, output: Path, say: Say, new_task: NewTask, engine: 
     recipe = with_boards(recipe, [board.name for board in boards])
     folder = RunFolder.create(output, recipe.name)
     folder.info = {**folder.info, **_about(recipe, folder.info)}
+    # From now on the folder is known as a run, whatever interrupts the first stage.
+    folder.save()
     return Run(recipe, folder, boards, say, new_task, engine or Engine())
 
 
