@@ -40,7 +40,7 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
         fields,
         (Array("weights", "int8_t", arrange_filters(filters, runs, run)), constants),
         _inputs(call),
-        (Scratch("int8_t", "scratch", 2 * column), Scratch("const int8_t *", "runs", 2 * runs)),
+        (Scratch("int8_t", "scratch", 2 * column), Scratch("const int8_t *", "runs", 2 * runs + 2)),
     )
 
 

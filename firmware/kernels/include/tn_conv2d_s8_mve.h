@@ -7,7 +7,7 @@
 #ifndef TN_CONV2D_S8_MVE_H
 #define TN_CONV2D_S8_MVE_H
 
-#include "tn_mve.h"
+#include "tn_mve_dots.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,7 +70,7 @@ TN_INLINE void tn_conv2d_mve_gather(const tn_conv2d_s8_mve *p, const int8_t *con
     }
 }
 
-/* Point `runs` at what lies under the pixel whose window begins at column `left`. */
+/* Point every other of `runs` at what lies under the pixel whose window begins at column `left`. */
 TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *const *rows, int left, int8_t *column,
                                    const int8_t **runs)
 {
@@ -84,94 +84,70 @@ TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *cons
     }
     if (inside) {
         for (int tap = 0; tap < p->taps; ++tap) {
-            runs[tap] = rows[tap * p->tap_distance] + left * p->in_channels;
+            runs[2 * tap] = rows[tap * p->tap_distance] + left * p->in_channels;
         }
     } else {
         tn_conv2d_mve_gather(p, rows, left, column);
         for (int i = 0; i < p->runs; ++i) {
-            runs[i] = column + i * tn_conv2d_mve_padded(p);
+            runs[2 * i] = column + i * tn_conv2d_mve_padded(p);
         }
     }
 }
 
-/* acc[pixel][channel] (+)= up to sixteen codes of one or two pixels by four channels. count: codes left of the run. */
-TN_INLINE void tn_conv2d_mve_block(int32_t acc[2][4], const int8_t *a, const int8_t *b, int pixels, int first,
-                                   const int8_t *w, int count)
+/* acc[pixel][channel] += the last codes of the only run, which fill neither a vector nor half of one. */
+TN_INLINE const int8_t *tn_conv2d_mve_rest(const tn_conv2d_s8_mve *p, int32_t acc[2][4], const int8_t *const *at,
+                                           const int8_t *w, int pixels)
 {
-    if (count <= 8) {
-        const tn_halves x0 = count == 8 ? tn_halves_load(a) : tn_halves_load_first(a, count);
-        const tn_halves x1 = pixels == 1 ? x0 : count == 8 ? tn_halves_load(b) : tn_halves_load_first(b, count);
-        TN_UNROLL(4)
-        for (int c = 0; c < 4; ++c) {
-            const tn_halves v = tn_halves_load(w + 8 * c);
-            acc[0][c] = first ? tn_halves_dot(x0, v) : tn_halves_dot_add(acc[0][c], x0, v);
-            if (pixels == 2) {
-                acc[1][c] = first ? tn_halves_dot(x1, v) : tn_halves_dot_add(acc[1][c], x1, v);
+    const int count = p->run % 16;
+    const int step = count < 8 ? 8 : 16;
+    for (int pixel = 0; pixel < pixels; ++pixel) {
+        const int8_t *const x = at[pixel] + p->run - count;
+        if (count < 8) {
+            const tn_halves codes = tn_halves_load_first(x, count);
+            TN_UNROLL(4)
+            for (int c = 0; c < 4; ++c) {
+                acc[pixel][c] = tn_halves_dot_add(acc[pixel][c], codes, tn_halves_load(w + 8 * c));
+            }
+        } else {
+            const tn_codes codes = tn_codes_load_first(x, count);
+            TN_UNROLL(4)
+            for (int c = 0; c < 4; ++c) {
+                acc[pixel][c] = tn_codes_dot_add(acc[pixel][c], codes, tn_codes_load(w + 16 * c));
             }
         }
-        return;
     }
-    const tn_codes x0 = count >= 16 ? tn_codes_load(a) : tn_codes_load_first(a, count);
-    const tn_codes x1 = pixels == 1 ? x0 : count >= 16 ? tn_codes_load(b) : tn_codes_load_first(b, count);
-    TN_UNROLL(4)
-    for (int c = 0; c < 4; ++c) {
-        const tn_codes v = tn_codes_load(w + 16 * c);
-        acc[0][c] = first ? tn_codes_dot(x0, v) : tn_codes_dot_add(acc[0][c], x0, v);
-        if (pixels == 2) {
-            acc[1][c] = first ? tn_codes_dot(x1, v) : tn_codes_dot_add(acc[1][c], x1, v);
-        }
-    }
+    return w + 4 * step;
 }
 
 /* Accumulators of four channels, without bias. Returns the weights of the next four. */
-TN_INLINE const int8_t *tn_conv2d_mve_dots(const tn_conv2d_s8_mve *p, int32_t acc[2][4], const int8_t *const *first,
-                                           const int8_t *const *second, int pixels, const int8_t *w)
+TN_INLINE const int8_t *tn_conv2d_mve_dots(const tn_conv2d_s8_mve *p, int32_t acc[2][4], const int8_t *const *at,
+                                           const int8_t *w, int pixels)
 {
-    const int rest = p->run % 16;
-    const int whole = p->run - rest;
-    for (int r = 0; r < p->runs; ++r) {
-        const int8_t *a = first[r];
-        const int8_t *b = second[r];
-        int start = 0;
-        if (r == 0) {
-            tn_conv2d_mve_block(acc, a, b, pixels, 1, w, p->run);
-            w += p->run <= 8 ? 32 : 64;
-            start = 16;
-        }
-        if (whole > start) {
-            const int8_t *const end = a + whole;
-            a += start;
-            b += start;
-            TN_UNROLL(4)
-            do {
-                tn_conv2d_mve_block(acc, a, b, pixels, 0, w, 16);
-                a += 16;
-                b += 16;
-                w += 64;
-            } while (a != end);
-        } else {
-            a += whole;
-            b += whole;
-        }
-        if (rest > 0 && (r > 0 || whole > 0)) {
-            tn_conv2d_mve_block(acc, a, b, pixels, 0, w, rest);
-            w += rest <= 8 ? 32 : 64;
+    const tn_dots_shape shape = {p->runs, p->run / 16, p->run % 16 == 8};
+    const int short_run = p->runs == 1 && p->run < 32;
+    if (short_run && p->run >= 8) {
+        w = tn_dots_short(&shape, acc, at, w, pixels);
+    } else if (shape.blocks > 0 || shape.half) {
+        w = tn_dots(&shape, acc, at, w, pixels);
+    } else {
+        for (int c = 0; c < 4; ++c) {
+            acc[0][c] = 0;
+            acc[1][c] = 0;
         }
     }
-    return w;
+    return p->run % 8 == 0 ? w : tn_conv2d_mve_rest(p, acc, at, w, pixels);
 }
 
 /* All channels of one or two pixels, to `out`; the second pixel's channels follow the first's, unless both are
  * pooled. */
-TN_INLINE void tn_conv2d_mve_pixels(const tn_conv2d_s8_mve *p, const int8_t *const *first, const int8_t *const *second,
-                                    int pixels, int8_t *out)
+TN_INLINE void tn_conv2d_mve_pixels(const tn_conv2d_s8_mve *p, const int8_t *const *at, int pixels, int8_t *out)
 {
     const int8_t *w = p->weights;
     const int32_t *constants = p->channels;
     for (int oc = 0; oc < p->out_channels; oc += 4, constants += TN_MVE_CONSTANTS) {
         const int count = p->out_channels % 4 == 0 ? 4 : p->out_channels - oc;
         int32_t acc[2][4];
-        w = tn_conv2d_mve_dots(p, acc, first, second, pixels, w);
+        w = tn_conv2d_mve_dots(p, acc, at, w, pixels);
         tn_words sum = tn_words_of(acc[0][0], acc[0][1], acc[0][2], acc[0][3]);
         const tn_words bias = tn_words_load(constants);
         if (pixels == 2) {
@@ -189,17 +165,18 @@ TN_INLINE void tn_conv2d_mve_pixels(const tn_conv2d_s8_mve *p, const int8_t *con
 
 /* Output row `y`.
  * rows: rows.kernel pointers to input rows, NULL for a row of padding.
- * scratch: twice what gathered runs take. runs: scratch for 2 * runs pointers.
+ * scratch: twice what gathered runs take. runs: scratch for 2 * runs + 2 pointers.
  * out: out_cols * out_channels codes; must not overlap the input. */
 TN_INLINE void tn_conv2d_s8_mve_row(const tn_conv2d_s8_mve *p, const int8_t *const *rows, unsigned y, int8_t *out,
                                     int8_t *scratch, const int8_t **runs)
 {
     int8_t *const column = scratch + p->runs * tn_conv2d_mve_padded(p);
-    const int8_t **const second = runs + p->runs;
     const int below = p->pool == TN_MVE_POOL_ROWS && 2 * (int)y + 1 < p->conv_rows;
     const int per_output = p->pool == TN_MVE_POOL_COLS ? 2 : 1;
     const int across = p->pool == TN_MVE_POOL_ROWS ? 1 : 2;
     int left = -(int)p->cols.pad;
+    runs[2 * p->runs] = NULL;
+    runs[2 * p->runs + 1] = NULL;
     if (!p->in_place) {
         const int used = p->taps * p->cols.kernel * p->in_channels;
         tn_mve_fill(scratch + used, 0, p->run - used);
@@ -210,13 +187,16 @@ TN_INLINE void tn_conv2d_s8_mve_row(const tn_conv2d_s8_mve *p, const int8_t *con
         tn_conv2d_mve_under(p, rows, left, scratch, runs);
         if (two) {
             if (p->pool == TN_MVE_POOL_ROWS) {
-                tn_conv2d_mve_under(p, rows + p->row_distance, left, column, second);
+                tn_conv2d_mve_under(p, rows + p->row_distance, left, column, runs + 1);
             } else {
-                tn_conv2d_mve_under(p, rows, left + p->cols.stride, column, second);
+                tn_conv2d_mve_under(p, rows, left + p->cols.stride, column, runs + 1);
             }
-            tn_conv2d_mve_pixels(p, runs, second, 2, out);
+            tn_conv2d_mve_pixels(p, runs, 2, out);
         } else {
-            tn_conv2d_mve_pixels(p, runs, runs, 1, out);
+            for (int i = 0; i < p->runs; ++i) {
+                runs[2 * i + 1] = runs[2 * i];
+            }
+            tn_conv2d_mve_pixels(p, runs, 1, out);
         }
         out += across / per_output * p->out_channels;
     }
