@@ -20,7 +20,6 @@ from .requantize import PLAIN
 from .schedule import Step
 from .targets import Target
 
-
 #: Kernels that look their results up.
 _TABLES = frozenset({"tn_lookup_s8", "tn_softmax_s8"})
 
