@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 FOLDER = "folds"
 RESULTS = "folds.json"
 SCHEMA = "thumbnet.folds/1"
-_CODE = ("training/cache.py", "training/mapped.py", "training/epochs.py", "training/loop.py", "training/steps.py",
-         "training/checkpoint.py", "training/metrics.py", "training/protocols.py", "training/sleep",
-         "quantize", "host_tools/convert.py", "host_tools/pipeline/fold_work.py")  # fmt: skip
-_SUMMARY_CODE = (*_CODE, "training/plots.py", "host_tools/pipeline/folds.py")
+_CODE = (
+    *(f"training/{name}.py" for name in ("cache", "mapped", "epochs", "loop", "steps", "checkpoint", "protocols")),
+    *(f"training/sleep/{name}.py" for name in ("baseline", "results", "stages", "ulw_sleepnet")),
+    *(f"quantize/{name}.py" for name in ("convert", "fold", "inference", "scaling")),
+    "host_tools/convert.py",
+    "host_tools/pipeline/fold_work.py",
+)
+_SUMMARY_CODE = (
+    *_CODE,
+    "training/metrics.py",
+    "training/plots.py",
+    "training/sleep/statistics.py",
+    "host_tools/pipeline/folds.py",
+)
 _PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "tflite-micro", "numpy", "scikit-learn", "scipy")
 
 

@@ -122,7 +122,7 @@ def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(place, tmp_p
                 break
         process.stderr.read()
     assert process.returncode == 130
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "run.json", "signals"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "cache", "run.json", "signals"]
     again = thumbnet("train", "sleep", "--recipe", place / "short.toml", "--output", tmp_path / "run")
     assert again.code == 0, again.err
     assert "signals                  up to date" in again.err
