@@ -27,7 +27,10 @@ def signals(run: Run) -> dict[str, Any]:
         "split": [run.recipe.training.seed, list(run.recipe.training.fractions)],
         "versions": versions(_PACKAGES),
     }
-    return run.stage("signals", depends, _CODE, lambda folder: _work(run, folder, files))
+    facts = run.stage("signals", depends, _CODE, lambda folder: _work(run, folder, files))
+    for line in facts["skipped"]:
+        run.say(f"  skipped: {line}")
+    return facts
 
 
 def _work(run: Run, folder: Path, files: list[dict[str, str]]) -> dict[str, Any]:

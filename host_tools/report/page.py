@@ -53,6 +53,7 @@ def context(report: Content) -> dict[str, Any]:
         "matrix": matrix_rows(report["metrics"]["int8"]["confusion"], report["classes"]),
         "f1_groups": _f1_groups(report),
         "night": _night(report),
+        "wake_share": report["metrics"]["int8"].get("shares", {}).get("W"),
         "fold_sections": fold_sections(report),
         "comparison": comparison_rows(report),
         "arena": _arena(report),
