@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from thumbnet.codegen import CodegenError
 from thumbnet.codegen.passes import SWITCHES
 
 from .boards import Board
@@ -150,6 +151,13 @@ def _bisect(bench: Workbench, plan: ParityPlan, windows: Sequence[int]) -> tuple
 
 def _blame(plan: ParityPlan, board: Board, windows: Sequence[int]) -> str:
     """Whether an optimisation is to blame, and which: the one without which the windows come out equal."""
+    try:
+        return _search(plan, board, windows)
+    except (HostToolsError, CodegenError) as error:
+        return f"whether an optimisation is to blame is not known: {error}"
+
+
+def _search(plan: ParityPlan, board: Board, windows: Sequence[int]) -> str:
     if _differs_without(plan, board, windows, SWITCHES):
         return "with every optimisation off these windows differ as well, so none of them is to blame"
     for name in SWITCHES:

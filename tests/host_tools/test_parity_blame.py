@@ -17,6 +17,8 @@ from thumbnet.codegen import passes
 from thumbnet.codegen.ir import Graph
 from thumbnet.codegen.targets import Target
 from thumbnet.codegen.tflite import read_graph
+from thumbnet.host_tools import parity_run
+from thumbnet.host_tools.errors import BuildError
 from thumbnet.host_tools.modelfile import read_model
 from thumbnet.host_tools.options import choose_board
 from thumbnet.host_tools.oracle import open_oracle
@@ -72,3 +74,14 @@ def test_no_pass_is_blamed_for_another_fault(tmp_path: Path, monkeypatch: pytest
     found = result(tmp_path)
     assert not found.passed
     assert found.note == "with every optimisation off these windows differ as well, so none of them is to blame"
+
+
+def test_a_build_that_fails_meanwhile_hides_no_mismatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bool:
+        raise BuildError("the compiler is gone")
+
+    monkeypatch.setitem(passes.PASSES, "fuse-pad", spoiling(2))
+    monkeypatch.setattr(parity_run, "_differs_without", fail)
+    found = result(tmp_path)
+    assert found.diverging is not None
+    assert found.note == "whether an optimisation is to blame is not known: the compiler is gone"
