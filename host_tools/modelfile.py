@@ -52,6 +52,8 @@ def read_model(path: Path) -> ModelFile:
     ------
     HostToolsError
         When the file is missing, a folder, or a Keras model that has yet to be converted.
+    CodegenError
+        When its bytes are no model; names the file.
     QuantizeError
         When it is a bundle that cannot be read.
     """
@@ -62,11 +64,22 @@ def read_model(path: Path) -> ModelFile:
     if data.startswith(_HDF5) or (data.startswith(_ZIP) and _is_keras(path)):
         raise HostToolsError(f"{path} is a Keras model; turn it into an int8 model first: thumbnet convert {path}")
     if not data.startswith(_ZIP):
-        return ModelFile(path, data)
+        return ModelFile(path, _checked(path, data))
     from thumbnet.quantize.bundle import Bundle
 
     bundle = Bundle.read(path)
     return ModelFile(path, bundle.tflite, bundle)
+
+
+def _checked(path: Path, tflite: bytes) -> bytes:
+    from thumbnet.codegen import CodegenError
+    from thumbnet.codegen.tflite import read_graph
+
+    try:
+        read_graph(tflite)
+    except CodegenError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return tflite
 
 
 def _is_keras(path: Path) -> bool:

@@ -94,3 +94,12 @@ def test_what_is_no_model_is_told(tmp_path):
         read_model(tmp_path / "none.tflite")
     with pytest.raises(HostToolsError, match="is a folder"):
         read_model(tmp_path)
+
+
+def test_a_broken_model_is_named(tmp_path):
+    path = tmp_path / "broken.tflite"
+    path.write_bytes(b"no model at all")
+    for words in (["analyze", path], ["generate", path, "--output", tmp_path / "out"]):
+        outcome = thumbnet(*words)
+        assert outcome.code == 2
+        assert outcome.sentence.startswith(f"{path}: the file is not a .tflite model")
