@@ -31,7 +31,8 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
         return few(lowered, call, fields, filters, constants)
     runs, in_place = _runs(params, taps)
     run = used // taps if in_place else -(-used // _HALVES) * _HALVES
-    fields |= {"runs": runs, "run": run, "in_place": int(in_place), "weights": "{weights}", "channels": "{channels}"}
+    fields |= {"shape": {"runs": runs, "run": run, "in_place": int(in_place)}}
+    fields |= {"weights": "{weights}", "channels": "{channels}"}
     column = runs * (-(-run // _CODES) * _CODES)
     return inlined(
         lowered,

@@ -18,6 +18,13 @@ extern "C" {
 #define TN_MVE_POOL_ROWS 1 /* two pixels below each other become one */
 #define TN_MVE_POOL_COLS 2 /* two pixels beside each other become one */
 
+/* Constants that the inner loop is made for. */
+typedef struct {
+    uint16_t runs;    /* contiguous parts under a pixel: `taps` when they are read in place, else 1 */
+    uint16_t run;     /* codes in each; those that are gathered are padded to a multiple of 8 */
+    uint8_t in_place; /* whether they are read in place */
+} tn_conv2d_mve_shape;
+
 typedef struct {
     tn_axis rows;          /* window of an output row: with TN_MVE_POOL_ROWS it spans both rows of the convolution */
     tn_axis cols;          /* of the convolution */
@@ -28,9 +35,7 @@ typedef struct {
     uint16_t out_cols;     /* of the output */
     uint16_t in_channels;
     uint16_t out_channels;
-    uint16_t runs;         /* contiguous parts under a pixel: `taps` when they are read in place, else 1 */
-    uint16_t run;          /* codes in each; those that are gathered are padded to a multiple of 8 */
-    uint8_t in_place;
+    tn_conv2d_mve_shape shape;
     uint8_t pool;
     int8_t in_zero_point;
     tn_mve_scaling scaling;
@@ -43,7 +48,7 @@ typedef struct {
 /* Codes that a gathered run takes, whole vectors. */
 TN_INLINE int tn_conv2d_mve_padded(const tn_conv2d_s8_mve *p)
 {
-    return (p->run + 15) / 16 * 16;
+    return (p->shape.run + 15) / 16 * 16;
 }
 
 /* Gather everything under the pixel whose window begins at column `left`; each run starts at a whole vector. */
@@ -52,7 +57,7 @@ TN_INLINE void tn_conv2d_mve_gather(const tn_conv2d_s8_mve *p, const int8_t *con
     const int channels = p->in_channels;
     for (int tap = 0; tap < p->taps; ++tap) {
         const int8_t *const row = rows[tap * p->tap_distance];
-        int8_t *x = p->in_place ? column + tap * tn_conv2d_mve_padded(p) : column + tap * p->cols.kernel * channels;
+        int8_t *x = column + tap * (p->shape.in_place ? tn_conv2d_mve_padded(p) : p->cols.kernel * channels);
         const int last = left + (p->cols.kernel - 1) * p->cols.dilation;
         if (row == NULL) {
             tn_mve_fill(x, p->in_zero_point, p->cols.kernel * channels);
@@ -78,7 +83,7 @@ TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *cons
     const int height = (p->rows.kernel - 1) * p->rows.dilation;
     const int narrow = p->cols.pad == 0 && (p->cols.out - 1) * p->cols.stride + reach < p->cols.in;
     const int low = p->rows.pad == 0 && (p->rows.out - 1) * p->rows.stride + height < p->rows.in;
-    int inside = p->in_place && (narrow || (left >= 0 && left + reach < p->cols.in));
+    int inside = p->shape.in_place && (narrow || (left >= 0 && left + reach < p->cols.in));
     for (int tap = 0; !low && inside && tap < p->taps; ++tap) {
         inside = rows[tap * p->tap_distance] != NULL;
     }
@@ -88,7 +93,7 @@ TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *cons
         }
     } else {
         tn_conv2d_mve_gather(p, rows, left, column);
-        for (int i = 0; i < p->runs; ++i) {
+        for (int i = 0; i < p->shape.runs; ++i) {
             runs[2 * i] = column + i * tn_conv2d_mve_padded(p);
         }
     }
@@ -98,10 +103,10 @@ TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *cons
 TN_INLINE const int8_t *tn_conv2d_mve_rest(const tn_conv2d_s8_mve *p, int32_t acc[2][4], const int8_t *const *at,
                                            const int8_t *w, int pixels)
 {
-    const int count = p->run % 16;
+    const int count = p->shape.run % 16;
     const int step = count < 8 ? 8 : 16;
     for (int pixel = 0; pixel < pixels; ++pixel) {
-        const int8_t *const x = at[pixel] + p->run - count;
+        const int8_t *const x = at[pixel] + p->shape.run - count;
         if (count < 8) {
             const tn_halves codes = tn_halves_load_first(x, count);
             TN_UNROLL(4)
@@ -123,19 +128,18 @@ TN_INLINE const int8_t *tn_conv2d_mve_rest(const tn_conv2d_s8_mve *p, int32_t ac
 TN_INLINE const int8_t *tn_conv2d_mve_dots(const tn_conv2d_s8_mve *p, int32_t acc[2][4], const int8_t *const *at,
                                            const int8_t *w, int pixels)
 {
-    const tn_dots_shape shape = {p->runs, p->run / 16, p->run % 16 == 8};
-    const int short_run = p->runs == 1 && p->run < 32;
-    if (short_run && p->run >= 8) {
-        w = tn_dots_short(&shape, acc, at, w, pixels);
-    } else if (shape.blocks > 0 || shape.half) {
-        w = tn_dots(&shape, acc, at, w, pixels);
-    } else {
+    const tn_dots_shape shape = {p->shape.runs, p->shape.run / 16, p->shape.run % 16 == 8};
+    if (shape.blocks == 0 && !shape.half) {
         for (int c = 0; c < 4; ++c) {
             acc[0][c] = 0;
             acc[1][c] = 0;
         }
+    } else if (p->shape.runs == 1 && p->shape.run < 32) {
+        w = tn_dots_short(&shape, acc, at, w, pixels);
+    } else {
+        w = tn_dots(&shape, acc, at, w, pixels);
     }
-    return p->run % 8 == 0 ? w : tn_conv2d_mve_rest(p, acc, at, w, pixels);
+    return p->shape.run % 8 == 0 ? w : tn_conv2d_mve_rest(p, acc, at, w, pixels);
 }
 
 /* All channels of one or two pixels, to `out`; the second pixel's channels follow the first's, unless both are
@@ -170,17 +174,17 @@ TN_INLINE void tn_conv2d_mve_pixels(const tn_conv2d_s8_mve *p, const int8_t *con
 TN_INLINE void tn_conv2d_s8_mve_row(const tn_conv2d_s8_mve *p, const int8_t *const *rows, unsigned y, int8_t *out,
                                     int8_t *scratch, const int8_t **runs)
 {
-    int8_t *const column = scratch + p->runs * tn_conv2d_mve_padded(p);
+    int8_t *const column = scratch + p->shape.runs * tn_conv2d_mve_padded(p);
     const int below = p->pool == TN_MVE_POOL_ROWS && 2 * (int)y + 1 < p->conv_rows;
     const int per_output = p->pool == TN_MVE_POOL_COLS ? 2 : 1;
     const int across = p->pool == TN_MVE_POOL_ROWS ? 1 : 2;
     int left = -(int)p->cols.pad;
-    runs[2 * p->runs] = NULL;
-    runs[2 * p->runs + 1] = NULL;
-    if (!p->in_place) {
+    runs[2 * p->shape.runs] = NULL;
+    runs[2 * p->shape.runs + 1] = NULL;
+    if (!p->shape.in_place) {
         const int used = p->taps * p->cols.kernel * p->in_channels;
-        tn_mve_fill(scratch + used, 0, p->run - used);
-        tn_mve_fill(column + used, 0, p->run - used);
+        tn_mve_fill(scratch + used, 0, p->shape.run - used);
+        tn_mve_fill(column + used, 0, p->shape.run - used);
     }
     for (int x = 0; x < p->cols.out; x += across, left += across * p->cols.stride) {
         const int two = p->pool == TN_MVE_POOL_ROWS ? below : x + 1 < p->cols.out;
@@ -193,7 +197,7 @@ TN_INLINE void tn_conv2d_s8_mve_row(const tn_conv2d_s8_mve *p, const int8_t *con
             }
             tn_conv2d_mve_pixels(p, runs, 2, out);
         } else {
-            for (int i = 0; i < p->runs; ++i) {
+            for (int i = 0; i < p->shape.runs; ++i) {
                 runs[2 * i + 1] = runs[2 * i];
             }
             tn_conv2d_mve_pixels(p, runs, 1, out);

@@ -48,6 +48,7 @@ TN_INLINE void tn_depthwise_mve_border(const tn_depthwise_conv2d_s8_mve *p, cons
     for (int channel = 0; channel < p->channels; channel += 4, constants += TN_MVE_CONSTANTS) {
         const int lanes = p->channels % 4 == 0 ? 4 : p->channels - channel;
         tn_words sum = tn_words_load(constants);
+        TN_UNROLL(9)
         for (int tap = 0; tap < count; ++tap, w += 4) {
             const tn_words x = tn_depthwise_mve_codes(p, taps[tap], channel, lanes);
             sum = tn_words_add(sum, tn_words_multiply(x, tn_words_load_codes(w)));

@@ -23,7 +23,8 @@ typedef struct {
 
 #if TN_HAS_DOTS
 /* Assembly, because sums live in even registers only, and GCC moves and spills when eight are wanted. Widening
- * loads take addresses from low registers only; r7 stays free for a frame pointer. Sums are a0 to a3 and b0 to b3, the pixels' codes are at a and b, the weights at w. */
+ * loads take addresses from low registers only; r7 stays free for a frame pointer.
+ * Sums are a0 to a3 and b0 to b3, the pixels' codes are at a and b, the weights at w. */
 #define TN_DOTS_DOT(kind, sum, x, v) "vmladav" kind " %[" sum "], " x ", " v "\n\t"
 #define TN_DOTS_LOAD(kind, v, from) "vldrb." kind " " v ", [%[" from "]]"
 #define TN_DOTS_TWO(load, kind, step) \
@@ -75,7 +76,7 @@ typedef struct {
 
 /* Largest divisor up to 4. */
 #define tn_dots_unroll(count) \
-    ((count) % 4 == 0 && (count) > 0 ? 4 : (count) % 3 == 0 && (count) > 0 ? 3 : (count) % 2 == 0 && (count) > 0 ? 2 : 1)
+    ((count) <= 0 ? 1 : (count) % 4 == 0 ? 4 : (count) % 3 == 0 ? 3 : (count) % 2 == 0 ? 2 : 1)
 #endif
 
 /* The same as tn_dots for one short run: the compiler may keep weights in registers. */
