@@ -1,6 +1,6 @@
 """What a schedule will cost, before anything is built: instructions and flash, estimated from measurements.
 
-Instructions of a layer are ``per_mac * MACs + per_output * codes written + per_call * kernel calls``, with coefficients
+Instructions of a layer are ``per_mac * MACs + per_code * codes + per_call * kernel calls``, with coefficients
 per core and kernel in ``cost.json``; ``python -m thumbnet.host_tools.fit_cost`` measures them anew. Flash is exact for
 constants; code is the measured size of each kernel plus a size per generated call. State is not estimated: it is known.
 """
@@ -36,11 +36,11 @@ ITEM_BYTES = {
 
 @dataclass(frozen=True)
 class Work:
-    """What one layer does in all: multiply-accumulates, codes written (read, for a reduction), kernel calls."""
+    """What one layer does in all: multiply-accumulates, codes read or written (the larger), kernel calls."""
 
     kernel: str
     macs: int
-    outputs: int
+    codes: int
     calls: int
 
 
@@ -82,15 +82,17 @@ def kernel_of(lowered: Lowered) -> str:
 def work_of(graph: Graph, step: Step) -> Work:
     """Work of a layer over one inference."""
     stage = step.stage
-    if stage is not None and stage.finish is not None:
-        return Work(kernel_of(step.lowered), 0, graph.input(step.node, 0).elements, stage.slices)
-    outputs = sum(graph.tensors[t].elements for t in step.node.outputs)
+    tensors = [graph.tensors[t] for t in (*step.node.inputs, *step.node.outputs) if t is not None]
+    macs = operator_of(step.node).macs(graph, step.node)
+    # Layers that multiply are told by that; what they read is part of it.
+    counted = step.node.outputs if macs else [t.index for t in tensors if t.data is None]
+    codes = max(graph.tensors[t].elements for t in counted)
     calls = len(step.lowered.calls)
     if stage is not None:
         calls *= stage.slices
     elif step.lowered.window_rows:
         calls *= graph.output(step.node).shape[1] if len(graph.output(step.node).shape) == 4 else 1
-    return Work(kernel_of(step.lowered), operator_of(step.node).macs(graph, step.node), outputs, calls)
+    return Work(kernel_of(step.lowered), macs, codes, calls)
 
 
 @cache
@@ -111,8 +113,8 @@ class CostModel:
 
     def instructions(self, work: Work) -> float:
         """Instructions of a layer over one inference."""
-        per_mac, per_output, per_call = self._kernels.get(work.kernel, self._kernels["other"])
-        return per_mac * work.macs + per_output * work.outputs + per_call * work.calls
+        per_mac, per_code, per_call = self._kernels.get(work.kernel, self._kernels["other"])
+        return per_mac * work.macs + per_code * work.codes + per_call * work.calls
 
     def estimate(self, schedule: Schedule) -> Estimate:
         """Instructions and flash of a schedule."""

@@ -1,8 +1,9 @@
 """Measure the coefficients of the compiler's cost model anew: ``python -m thumbnet.host_tools.fit_cost MODEL ...``.
 
 Profiles every model on emulated boards by whole tensors and as a stream, and writes ``codegen/cost.json``. Per core and
-kernel the coefficients minimise the relative error over all layers; none is negative. Prints how far estimates are off.
-Sizes of code are those of the sections that the compiler for Arm gives, at -O2 for a Cortex-M4.
+kernel the coefficients minimise the squared error over all layers, each in proportion to its size; none is negative.
+Prints how far estimates are off. Sizes of code are those of the sections that the compiler for Arm gives, at -O2 for a
+Cortex-M4.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SCHEDULES = ("whole", "stream")
 #: Cores that run the same kernels as a measured one.
 ALIKE = {
     **{"cortex-m0": "cortex-m3", "cortex-m7": "cortex-m4", "cortex-m33": "cortex-m4", "host": "cortex-m3"},
-    **{"host-dsp": "cortex-m4", "host-mve": "cortex-m55"},
+    **{"host-dsp": "cortex-m4", "host-mve": "cortex-m55", "cortex-m55": "cortex-m4"},
 }
 _OTHER = "other"
 
@@ -60,12 +61,6 @@ class Run:
         segments = [s for s in self.schedule.program.segments if s is not None]
         return sum(s.length for s in segments), sum(len(f) for s in segments for f in s.timing.fires)
 
-    @property
-    def rest(self) -> int:
-        """Instructions of an inference that no layer accounts for."""
-        total = self.profile.cost
-        return max(total - sum(layer.cost or 0 for layer in self.profile.layers), 0)
-
 
 def measure(models: Sequence[ModelFile], board_name: str) -> list[Run]:
     """Profiles of all models on a board; a model that does not stream is measured by whole tensors only."""
@@ -86,9 +81,9 @@ def measure(models: Sequence[ModelFile], board_name: str) -> list[Run]:
 
 
 def fit(rows: Iterable[tuple[Sequence[float], float]]) -> list[float]:
-    """Coefficients, none negative, with the least relative error: the best over all sets of features."""
+    """Coefficients, none negative, with the least error: the best over all sets of features."""
     features, wanted = (np.array(part, float) for part in zip(*rows, strict=True))
-    weights = 1 / np.maximum(wanted, 1)
+    weights = 1 / np.sqrt(np.maximum(wanted, 1))
     best, least = np.zeros(features.shape[1]), np.inf
     for size in range(1, features.shape[1] + 1):
         for chosen in combinations(range(features.shape[1]), size):
@@ -106,11 +101,14 @@ def fit_core(runs: Sequence[Run]) -> dict[str, Any]:
     for run in runs:
         for work, layer in zip(run.works, run.profile.layers, strict=True):
             if layer.cost:
-                row = (work.macs, work.outputs, work.calls), layer.cost
+                row = (work.macs, work.codes, work.calls), layer.cost
                 rows[work.kernel].append(row)
                 rows[_OTHER].append(row)
-    passes_, fired = fit([(run.glue, run.rest) for run in runs if run.glue[0] and run.rest] or [((1, 1), 0)])
-    return {"pass": passes_, "try": fired, "kernels": {name: fit(rows[name]) for name in sorted(rows)}}
+    core = {"pass": 0, "try": 0, "kernels": {name: fit(rows[name]) for name in sorted(rows)}}
+    # What streams take beyond their layers goes into passing and trying.
+    rest = [(run.glue, run.profile.cost - _told(core, run)) for run in runs if run.glue[0]]
+    passing, trying = fit([(glue, more) for glue, more in rest if more > 0] or [((1, 1), 0)])
+    return {**core, "pass": passing, "try": trying}
 
 
 def code_bytes(runs: Sequence[Run], models: Sequence[ModelFile]) -> dict[str, int]:
@@ -157,7 +155,7 @@ def _functions(source: Path) -> list[tuple[str, int]]:
 
 def _told(core: dict[str, Any], run: Run) -> float:
     kernels = core["kernels"]
-    layers = [np.dot(kernels.get(w.kernel, kernels[_OTHER]), (w.macs, w.outputs, w.calls)) for w in run.works]
+    layers = [np.dot(kernels.get(w.kernel, kernels[_OTHER]), (w.macs, w.codes, w.calls)) for w in run.works]
     count, fired = run.glue
     return float(sum(layers) + core["pass"] * count + core["try"] * fired)
 
@@ -179,7 +177,8 @@ def main() -> None:
             total = run.profile.cost
             print(f"{board}, {run.name}: {total:,} instructions, estimate {_told(core, run) / total - 1:+.0%}")
         cores[get_board(board).target] = core
-    data = {"cores": cores, "alike": ALIKE, "code_bytes": code_bytes(runs, models)}
+    alike = {name: core for name, core in ALIKE.items() if name not in cores}
+    data = {"cores": cores, "alike": alike, "code_bytes": code_bytes(runs, models)}
     DATA.write_text(json.dumps(data, indent=1) + "\n")
 
 

@@ -9,7 +9,7 @@ from .boards import Board
 _SMALL_RAM = 32 * 1024
 _SMALL_APPLICATION, _APPLICATION = 700, 4_500
 """RAM of the device application and its link, without model, input and stack; small boards have small buffers."""
-_APPLICATION_FLASH = 10_000
+_APPLICATION_FLASH = 11_500
 
 
 def limits_for(schedule: str, board: Board | None, max_ram: int | None = None, max_flash: int | None = None) -> Limits:

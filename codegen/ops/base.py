@@ -375,7 +375,7 @@ def slice_by_slice(lower: Callable[[Graph, Node], Lowered]) -> Streamer:
             return None
         # Shapes broadcast from their ends. What the stream does not bring along must be the same for all slices.
         seen, axis = slicer(node), len(shape) - 1
-        inputs = [seen.tensors[i] for i in node.inputs if i is not None]
+        inputs = [graph.tensors[i] for i in node.inputs if i is not None and seen.tensors[i] is graph.tensors[i]]
         if any(len(t.shape) >= axis and t.shape[-axis] != 1 for t in inputs):
             return None
         return StreamRule(Window(), lower(seen, node))
