@@ -239,8 +239,8 @@ def _diverging(
 ) -> Divergence | None:
     if len(got) != len(layers):
         raise DeviceError(f"the device observed {len(got)} layers, the generated code has {len(layers)}")
-    for layer, a, b in zip(layers, got, expected, strict=True):
-        if b is not None and a != b:
+    for layer, b in zip(layers, expected, strict=True):
+        if b is not None and got[layer.index] != b:
             return Divergence(layer.index, layer.name, layer.op, window)
     return None
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from thumbnet.codegen import CodegenError
 from thumbnet.codegen.passes import SWITCHES
+from thumbnet.codegen.signals import SignalPlan
 
 from .boards import Board
 from .errors import HostToolsError
@@ -87,6 +88,7 @@ class ParityPlan:
     every_layer: bool = False
     port: str | None = None
     schedule: str = "whole"
+    signals: SignalPlan | None = None
 
 
 def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult:
@@ -107,7 +109,9 @@ def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult
         When the model does not compile, the firmware does not build, or the device fails.
     """
     started = time.monotonic()
-    bench = Workbench(plan.model, board, plan.folder / board.name, plan.sources, plan.port, plan.schedule)
+    bench = Workbench(
+        plan.model, board, plan.folder / board.name, plan.sources, plan.port, plan.schedule, signals=plan.signals
+    )
     bench.elf(observe=plan.every_layer)
     advance = new_task(board.name, len(plan.expected.windows))
     outputs = bench.compiled.outputs
@@ -168,7 +172,7 @@ def _search(plan: ParityPlan, board: Board, windows: Sequence[int]) -> str:
 
 def _differs_without(plan: ParityPlan, board: Board, windows: Sequence[int], names: Collection[str]) -> bool:
     with tempfile.TemporaryDirectory(prefix="without-", dir=plan.folder, ignore_cleanup_errors=True) as folder:
-        bench = Workbench(plan.model, board, Path(folder), schedule=plan.schedule, disable=names)
+        bench = Workbench(plan.model, board, Path(folder), schedule=plan.schedule, disable=names, signals=plan.signals)
         with bench.device() as device:
             return differs(device, plan.expected, bench.compiled.outputs, windows)
 

@@ -42,6 +42,11 @@ def _remarks(result: ParityResult, payload: dict[str, Any]) -> list[str]:
         )
     if result.note:
         lines.append(result.note)
+    for channel in (payload.get("signals") or {}).get("channels", ()):
+        lines.append(
+            f"preprocessing of {channel['name']} differs from floating point by at most "
+            f"{channel['float_difference_max_uv']:.3g} uV (RMS {channel['float_difference_rms_uv']:.3g} uV)"
+        )
     if payload.get("accuracy"):
         scores = payload["accuracy"]
         lines.append(f"accuracy {scores['device']:.2%} on the device, {scores['oracle']:.2%} on the oracle")

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thumbnet.codegen import CompiledModel, compile_model
+from thumbnet.codegen import GENERATOR, CompiledModel, compile_model
+from thumbnet.codegen.signals.application import SIGNALS, with_signals
 
 from .boards import Board
 from .build import build_firmware
@@ -24,6 +25,8 @@ from .parity import Layer
 from .tensors import block_bytes
 
 if TYPE_CHECKING:
+    from thumbnet.codegen.signals import SignalPlan
+
     from .link.client import DeviceClient
 
 PREFIX = "model"
@@ -64,6 +67,8 @@ class Workbench:
         Optimisations to leave out, see `compile_model`.
     optimize
         What the generated code leans to, see `compile_model`.
+    signals
+        Preprocessing to run in front of the model; the device then takes samples of the converter.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Workbench:
         schedule: str = "whole",
         disable: Collection[str] = (),
         optimize: str = "speed",
+        signals: SignalPlan | None = None,
     ) -> None:
         self.model = model
         self.board = board
@@ -92,6 +98,8 @@ class Workbench:
             disable=disable,
             optimize=optimize,
         )
+        if signals is not None:
+            self.compiled = with_signals(self.compiled, signals, GENERATOR)
         self.sources = folder / "sources"
         self._elfs: dict[bool, Path] = {}
         self.compiled.write(self.sources)
@@ -117,8 +125,9 @@ class Workbench:
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers in the order the generated code runs them."""
-        return [Layer(x.index, x.name, x.op, x.tensor, x.kept) for x in self.compiled.layers]
+        """The layers in the order in which data passes them: preprocessing, which is numbered last, comes first."""
+        layers = [Layer(x.index, x.name, x.op, x.tensor, x.kept) for x in self.compiled.layers]
+        return sorted(layers, key=lambda layer: layer.op != SIGNALS)
 
     def elf(self, observe: bool = False) -> Path:
         """Build the firmware, once; the plain and the observed build may run at the same time.

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..library import kernel_files, render
 from ..literals import c_array, c_initializer, check_prefix, comment_safe
+from ..memory import aligned
 from ..ops.base import Init
 from ..targets import Target
 from .integer import IntegerBiquad, IntegerChannel, IntegerPlan, IntegerResample, IntegerStep
@@ -40,11 +41,6 @@ class _Writer:
     @property
     def resampled(self) -> bool:
         return self.newest > 0
-
-    @property
-    def state_bytes(self) -> int:
-        """Size of the generated structure."""
-        return _SECTION_BYTES * self.sections + 4 * self.history + -(-2 * self.newest // 4) * 4 + 4
 
     def channel(self, index: int, channel: IntegerChannel) -> _ChannelText:
         text = _ChannelText(comment_safe(channel.name))
@@ -85,6 +81,14 @@ class _Writer:
         fields: dict[str, Init] = {"multiplier": channel.multiplier, "shift": channel.shift}
         text.structs.append(_struct("tn_signal_scale", name, fields))
         return f"slices[{index}] = tn_signal_code(&{name}, v);"
+
+
+def state_bytes(plan: IntegerPlan) -> int:
+    """Size of the generated state structure."""
+    steps = [step for channel in plan.channels for step in channel.steps]
+    histories = [len(step.phases[0]) for step in steps if isinstance(step, IntegerResample)]
+    sections = sum(isinstance(step, IntegerBiquad) for step in steps)
+    return _SECTION_BYTES * sections + 4 * sum(histories) + aligned(2 * len(histories)) + 4
 
 
 def emit_signals(plan: IntegerPlan, prefix: str, generator: str, target: Target) -> dict[str, str]:
@@ -129,7 +133,7 @@ def emit_signals(plan: IntegerPlan, prefix: str, generator: str, target: Target)
         "history": writer.history,
         "newest": writer.newest,
         "resampled": writer.resampled,
-        "state_bytes": writer.state_bytes,
+        "state_bytes": state_bytes(plan),
         "out": "int8_t" if normalise is None else "int32_t",
         "normalise": None
         if normalise is None

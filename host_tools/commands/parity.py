@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..errors import HostToolsError
     from ..modelfile import ModelFile
     from ..parity_run import ParityResult
+    from ..signals import Front
     from ..windows import Windows
 
 _DEFAULT_WINDOWS = 16
@@ -45,6 +46,14 @@ _DEFAULT_WINDOWS = 16
     help="Windows from a .npy file (one option per model input): codes of the input's type, or real "
     "numbers as the float model takes them (with a bundle: in the unit of its channels).",
 )
+@click.option(
+    "--signals",
+    "signals",
+    metavar="FILE",
+    help="Run the preprocessing of this declaration (JSON, or `bundle` for the model's own) on the device too; "
+    "windows are then samples of the converter.",
+)
+@click.option("--recording", type=PATH, help="With --signals: windows from the digital samples of this EDF file.")
 @click.option("--labels", type=PATH, help="Class of each window (.npy), to report accuracy.")
 @click.option("--float", "float_model", type=PATH, help="Float .tflite or Keras model, to report agreement.")
 @click.option("--layers", "every_layer", is_flag=True, help="Compare every layer of every window, not only outputs.")
@@ -92,6 +101,8 @@ def _run(
     count: int | None,
     seed: int,
     inputs: tuple[Path, ...],
+    signals: str | None,
+    recording: Path | None,
     labels: Path | None,
     float_model: Path | None,
     every_layer: bool,
@@ -115,12 +126,17 @@ def _run(
         raise HostToolsError("--port is one board's: give one --board with it")
     chosen = [choose_board(name) for name in _expand(boards)]
     given = read_model(model)
-    windows = _windows(given, inputs, count, seed)
+    if signals is None:
+        front, windows = None, _windows(given, inputs, count, seed)
+    else:
+        front = _front(given, signals, schedule, inputs, recording, count, seed)
+        windows = front.windows
     classes = load_labels(labels, len(windows)) if labels else None
     named = float_classes(open_float_model(float_model), windows.real, len(windows)) if float_model else None
-    expected = Expected(open_oracle(given.tflite, engine), windows)
+    oracle = open_oracle(given.tflite, engine)
+    expected = Expected(front.behind(oracle) if front else oracle, windows)
     with working_folder(workdir) as folder, progress_bars() as new_task:
-        plan = ParityPlan(given, expected, folder, sources, every_layer, port, schedule)
+        plan = ParityPlan(given, expected, folder, sources, every_layer, port, schedule, front.plan if front else None)
         results = run_boards(plan, chosen, new_task, jobs)
     payloads = []
     for board, result in zip(chosen, results, strict=True):
@@ -130,6 +146,7 @@ def _run(
         payload = result.to_dict()
         payload["seed"] = None if inputs else seed
         payload["accuracy"] = None if classes is None else accuracy(result, classes)
+        payload["signals"] = None if front is None else front.to_dict()
         payload["float_agreement"] = None if named is None else agreement(result, named)
         payloads.append(payload)
     return [board.name for board in chosen], results, payloads
@@ -154,6 +171,23 @@ def _windows(model: ModelFile, inputs: tuple[Path, ...], count: int | None, seed
         scaling = model.bundle.scale if model.bundle else None
         return load_windows(inputs, specs, count, scaling)
     return RandomWindows(specs, count or _DEFAULT_WINDOWS, seed)
+
+
+def _front(
+    model: ModelFile,
+    source: str,
+    schedule: str,
+    inputs: tuple[Path, ...],
+    recording: Path | None,
+    count: int | None,
+    seed: int,
+) -> Front:
+    from ..errors import HostToolsError
+    from ..signals import open_front
+
+    if inputs:
+        raise HostToolsError("--inputs are prepared windows: with --signals give --recording, or neither")
+    return open_front(model, source, schedule, recording, count, _DEFAULT_WINDOWS, seed)
 
 
 def _emit(payloads: list[dict[str, Any]]) -> None:

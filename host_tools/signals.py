@@ -1,0 +1,277 @@
+"""Models behind their preprocessing: the declaration, windows of raw samples, and the oracle of both together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from thumbnet.codegen import CompiledModel, compile_model
+from thumbnet.codegen.signals import Biquads, ChannelPlan, Resample, SignalPlan, design, run_values
+from thumbnet.codegen.signals.application import input_codes, samples_of
+
+from .errors import HostToolsError
+from .modelfile import ModelFile
+from .oracle import Oracle
+from .tensors import Array
+from .windows import kind_of
+
+#: Value of --signals that stands for the declaration in the bundle.
+BUNDLE = "bundle"
+_WINDOWS_IN_FLOAT = 4
+_LOWEST, _HIGHEST, _SILENCE = "lowest", "highest", "zero point"
+
+
+def read_plan(source: str, model: ModelFile) -> SignalPlan:
+    """Read a declaration of preprocessing.
+
+    Parameters
+    ----------
+    source
+        A JSON file, or ``bundle`` for what travels with the model.
+    model
+        The model that it belongs to.
+
+    Raises
+    ------
+    HostToolsError
+        When there is none, or the file is no JSON object.
+    CodegenError
+        When the declaration is malformed.
+    """
+    if source == BUNDLE:
+        content = None if model.bundle is None else model.bundle.manifest.get("signals")
+        if content is None:
+            raise HostToolsError(f"{model.path} carries no declaration of its preprocessing; give it as a JSON file")
+        return SignalPlan.from_dict(content)
+    path = Path(source)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HostToolsError(f"{path} is not a declaration of preprocessing: {error}") from None
+    if not isinstance(content, dict):
+        raise HostToolsError(f"{path} is not a declaration of preprocessing: a JSON object is needed")
+    return SignalPlan.from_dict(content)
+
+
+@dataclass(frozen=True)
+class SignalOracle:
+    """The integer reference of the preprocessing in front of the model's oracle.
+
+    `model` is the model alone, compiled by the schedule whose slices are pushed.
+    """
+
+    inner: Oracle
+    model: CompiledModel
+    plan: SignalPlan
+
+    @property
+    def name(self) -> str:
+        """What computes."""
+        return f"{self.inner.name}, behind the integer reference of its preprocessing"
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Outputs for one window of samples, int32 of shape (samples, channels)."""
+        return self.inner.run([input_codes(self.model, self.plan, inputs[0])])
+
+    def run_all(self, inputs: Sequence[Array]) -> Mapping[int, Array]:
+        """Every tensor of the model, its input included."""
+        codes = input_codes(self.model, self.plan, inputs[0])
+        return {**self.inner.run_all([codes]), self.model.inputs[0].tensor: codes}
+
+
+@dataclass(frozen=True)
+class SampleWindows:
+    """Windows of converter samples made from a seed: rails, silence, walks, noise and impulses.
+
+    `samples` and `channels` are the shape of a window.
+    """
+
+    bits: int
+    samples: int
+    channels: int
+    count: int
+    seed: int
+
+    @property
+    def description(self) -> str:
+        """What was compared, for reports."""
+        return f"random samples of {self.bits} bits, seed {self.seed}"
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> list[Array]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        rng = np.random.Generator(np.random.PCG64([self.seed, index]))
+        return [self._window(rng, kind_of(index)).astype(np.int32)]
+
+    def real(self, index: int) -> list[Array]:
+        """A model behind preprocessing has no float twin."""
+        raise HostToolsError("a float model takes prepared windows: leave --signals or --float out")
+
+    def _window(self, rng: np.random.Generator, kind: str) -> Array:
+        shape, half = (self.samples, self.channels), 2 ** (self.bits - 1)
+        if kind in (_LOWEST, _HIGHEST, _SILENCE):
+            return np.full(shape, {_LOWEST: -half, _HIGHEST: half - 1, _SILENCE: 0}[kind])
+        if kind == "noise":
+            return rng.integers(-half, half, shape)
+        if kind == "impulses":
+            return np.where(rng.random(shape) < 0.02, rng.integers(-half, half, shape), 0)
+        step = max(half // 20, 1)
+        walk = np.cumsum(rng.integers(-step, step, shape, endpoint=True), axis=0) % (4 * half)
+        folded: Array = np.where(walk < 2 * half, walk - half, 3 * half - walk - 1)
+        return folded
+
+
+@dataclass(frozen=True)
+class RecordedWindows:
+    """Consecutive windows of a recording's digital samples, int32 of shape (windows * samples, channels)."""
+
+    counts: Array
+    samples: int
+    description: str
+
+    def __len__(self) -> int:
+        return len(self.counts) // self.samples
+
+    def __getitem__(self, index: int) -> list[Array]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        window = self.counts[index * self.samples : (index + 1) * self.samples]
+        return [np.ascontiguousarray(window, np.int32)]
+
+    def real(self, index: int) -> list[Array]:
+        """A model behind preprocessing has no float twin."""
+        raise HostToolsError("a float model takes prepared windows: leave --signals or --float out")
+
+
+@dataclass(frozen=True)
+class Front:
+    """Preprocessing in front of a model, with windows for both."""
+
+    plan: SignalPlan
+    model: CompiledModel
+    windows: SampleWindows | RecordedWindows
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form: how far each channel is from floating point, in microvolts, over the first windows."""
+        rows = float_differences(self, _WINDOWS_IN_FLOAT)
+        return {
+            "channels": [
+                {"name": row.channel, "float_difference_max_uv": row.largest, "float_difference_rms_uv": row.rms}
+                for row in rows
+            ]
+        }
+
+    def behind(self, oracle: Oracle) -> SignalOracle:
+        """The oracle of both together."""
+        return SignalOracle(oracle, self.model, self.plan)
+
+
+def open_front(
+    model: ModelFile, source: str, schedule: str, recording: Path | None, count: int | None, most: int, seed: int
+) -> Front:
+    """Read a declaration and choose windows: those of a recording, or `count` random ones (by default `most`).
+
+    Raises
+    ------
+    HostToolsError, CodegenError
+        When the declaration cannot be read or does not fit the model, or the recording does not fit it.
+    """
+    plan = read_plan(source, model)
+    compiled = compile_model(model.tflite, target="host", schedule=schedule)
+    if recording is not None:
+        return Front(plan, compiled, recorded_windows(recording, compiled, plan, count))
+    samples = samples_of(compiled, plan)
+    return Front(plan, compiled, SampleWindows(plan.bits, samples, len(plan.channels), count or most, seed))
+
+
+def recorded_windows(path: Path, model: CompiledModel, plan: SignalPlan, count: int | None) -> RecordedWindows:
+    """Windows of the channels of an EDF file that bear the plan's names, as the recorder's converter gave them.
+
+    Raises
+    ------
+    HostToolsError
+        When the file cannot be read, lacks a channel, mixes rates, or is shorter than one window.
+    """
+    signals = _digital_signals(path)
+    rows, rates = [], set()
+    for channel in plan.channels:
+        if channel.name not in signals:
+            raise HostToolsError(f"{path} has no channel '{channel.name}': it has {', '.join(signals)}")
+        counts, rate = signals[channel.name]
+        rows.append(counts)
+        rates.add(rate)
+    if len(rates) > 1:
+        found = ", ".join(f"{rate:g}" for rate in sorted(rates))
+        raise HostToolsError(f"{path}: channels of one rate are needed, got {found} Hz")
+    samples = samples_of(model, plan)
+    windows = min(len(rows[0]) // samples, count or len(rows[0]) // samples)
+    if not windows:
+        raise HostToolsError(f"{path} holds {len(rows[0])} samples, one window takes {samples}")
+    counts = np.stack(rows, axis=1)[: windows * samples]
+    return RecordedWindows(counts, samples, f"{path.name}, {windows} windows from its start")
+
+
+@dataclass(frozen=True)
+class FloatDifference:
+    """How far integers are from floating point before quantization, in microvolts, over all windows."""
+
+    channel: str
+    largest: float
+    rms: float
+
+
+def float_differences(front: Front, windows: int) -> list[FloatDifference]:
+    """Compare the integer reference with SciPy in double precision over the first windows.
+
+    Raises
+    ------
+    HostToolsError
+        When SciPy is missing.
+    """
+    constants = design(front.plan)
+    found: list[list[Array]] = [[] for _ in front.plan.channels]
+    for index in range(min(windows, len(front.windows))):
+        counts = front.windows[index][0].T
+        values = run_values(constants, counts) / 2.0**constants.point
+        for row, (channel, samples) in enumerate(zip(front.plan.channels, counts, strict=True)):
+            exact = _float_values(channel, samples.astype(np.float64))[: values.shape[1]]
+            found[row].append((values[row] - exact) * channel.microvolts_per_count)
+    joined = [np.concatenate(parts) for parts in found]
+    return [
+        FloatDifference(channel.name, float(np.abs(row).max()), float(np.sqrt(np.mean(row**2))))
+        for channel, row in zip(front.plan.channels, joined, strict=True)
+    ]
+
+
+def _float_values(channel: ChannelPlan, values: Array) -> Array:
+    try:
+        from scipy import signal
+    except ImportError:
+        raise HostToolsError("the float reference of preprocessing needs SciPy: pip install thumbnet[train]") from None
+    for step in channel.steps:
+        if isinstance(step, Biquads):
+            values = signal.sosfilt(np.array(step.sections), values)
+        elif isinstance(step, Resample):
+            values = signal.upfirdn(np.array(step.taps) * step.up, values, step.up, step.down)
+        else:
+            values = np.abs(values)
+    return values
+
+
+def _digital_signals(path: Path) -> dict[str, tuple[Array, float]]:
+    try:
+        import edfio
+    except ImportError:
+        raise HostToolsError("reading an EDF file needs edfio: pip install thumbnet[train]") from None
+    try:
+        recording: Any = edfio.read_edf(path)
+    except (OSError, ValueError) as error:
+        raise HostToolsError(f"{path} cannot be read as EDF: {error}") from None
+    return {s.label: (np.asarray(s.digital, np.int32), float(s.sampling_frequency)) for s in recording.signals}
