@@ -15,6 +15,8 @@ typedef struct {
     int half;   /* whether 8 more follow */
 } tn_dots_shape;
 
+#define TN_DOTS_MOST 255 /* blocks of a run: their bytes are an immediate */
+
 #if TN_HAS_MVE && defined(__OPTIMIZE__)
 #define TN_HAS_DOTS 1
 #else
@@ -113,6 +115,33 @@ TN_INLINE const int8_t *tn_dots_short(const tn_dots_shape *shape, int32_t acc[2]
     return w;
 }
 
+/* tn_dots without assembly, for runs of any length. */
+TN_INLINE const int8_t *tn_dots_plain(const tn_dots_shape *shape, int32_t acc[2][4], const int8_t *const *at,
+                                      const int8_t *w, int pixels)
+{
+    for (int i = 0; i < 4; ++i) {
+        acc[0][i] = 0;
+        acc[1][i] = 0;
+    }
+    for (int run = 0; run < shape->runs; ++run) {
+        for (int pixel = 0; pixel < pixels; ++pixel) {
+            const int8_t *x = at[2 * run + pixel];
+            const int8_t *v = w;
+            for (int block = 0; block < shape->blocks; ++block, x += 16, v += 64) {
+                const tn_codes codes = tn_codes_load(x);
+                for (int c = 0; c < 4; ++c) {
+                    acc[pixel][c] = tn_codes_dot_add(acc[pixel][c], codes, tn_codes_load(v + 16 * c));
+                }
+            }
+            for (int c = 0; shape->half && c < 4; ++c) {
+                acc[pixel][c] = tn_halves_dot_add(acc[pixel][c], tn_halves_load(x), tn_halves_load(v + 8 * c));
+            }
+        }
+        w += 64 * shape->blocks + 32 * shape->half;
+    }
+    return w;
+}
+
 /* acc[pixel][channel] = sum of products.
  * at: for every run a pointer to the first pixel's codes and one to the second's, then two that are NULL.
  * w: [runs][blocks][4 channels][16], after the blocks of a run [4 channels][8] when it has a half.
@@ -121,6 +150,9 @@ TN_INLINE const int8_t *tn_dots(const tn_dots_shape *shape, int32_t acc[2][4], c
                                 const int8_t *w, int pixels)
 {
 #if TN_HAS_DOTS
+    if (shape->blocks > TN_DOTS_MOST) {
+        return tn_dots_plain(shape, acc, at, w, pixels);
+    }
     register int32_t a0 __asm__("r0");
     register int32_t a1 __asm__("r2");
     register int32_t a2 __asm__("r4");
@@ -149,27 +181,7 @@ TN_INLINE const int8_t *tn_dots(const tn_dots_shape *shape, int32_t acc[2][4], c
     acc[0][3] = a3;
     return v;
 #else
-    for (int i = 0; i < 4; ++i) {
-        acc[0][i] = 0;
-        acc[1][i] = 0;
-    }
-    for (int run = 0; run < shape->runs; ++run) {
-        for (int pixel = 0; pixel < pixels; ++pixel) {
-            const int8_t *x = at[2 * run + pixel];
-            const int8_t *v = w;
-            for (int block = 0; block < shape->blocks; ++block, x += 16, v += 64) {
-                const tn_codes codes = tn_codes_load(x);
-                for (int c = 0; c < 4; ++c) {
-                    acc[pixel][c] = tn_codes_dot_add(acc[pixel][c], codes, tn_codes_load(v + 16 * c));
-                }
-            }
-            for (int c = 0; shape->half && c < 4; ++c) {
-                acc[pixel][c] = tn_halves_dot_add(acc[pixel][c], tn_halves_load(x), tn_halves_load(v + 8 * c));
-            }
-        }
-        w += 64 * shape->blocks + 32 * shape->half;
-    }
-    return w;
+    return tn_dots_plain(shape, acc, at, w, pixels);
 #endif
 }
 
