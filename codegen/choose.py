@@ -6,6 +6,7 @@ made again. Borders are improved one by one until nothing gets better; what coun
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -122,9 +123,14 @@ def _rank(name: str, limits: Limits) -> _Rank:
     if name == "min-ram":
         return lambda ram, flash, work: (excess(ram, flash), ram, work)
     if name == "min-instructions" or (name == "auto" and limits.given):
-        return lambda ram, flash, work: (excess(ram, flash), work, ram)
+        return lambda ram, flash, work: (excess(ram, flash), _roughly(work), ram)
     # Making again has to save a larger share of the state than it adds to the work.
     return lambda ram, flash, work: (excess(ram, flash), ram * work)
+
+
+def _roughly(work: float) -> int:
+    """Instructions on a scale of 3 %: estimates cannot tell what lies closer together."""
+    return int(math.log(max(work, 1)) / math.log(1.03))
 
 
 def _no_room(best: Candidate, limits: Limits) -> str:
