@@ -6,7 +6,6 @@ made again. Borders are improved one by one until nothing gets better; what coun
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -24,6 +23,8 @@ from .targets import Target
 SCHEDULES = ("whole", "stream", "stream-h", "stream-w", "auto", "min-ram", "min-instructions")
 _SWEEPS = 2
 _MOST_OPTIONS = 6
+#: Estimates cannot tell instructions that lie closer together than this.
+_ALIKE = 0.97
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,9 @@ def choose(
     if not candidates:
         raise OptionError(f"schedule '{name}' is not possible: the model's first layer needs its whole input")
     best = min(candidates, key=lambda c: rank(*c.asked))
+    if _by_work(name, limits):
+        near = [c for c in candidates if _ALIKE * c.estimate.instructions <= best.estimate.instructions]
+        best = min(near, key=lambda c: (limits.excess(*c.asked[:2]), c.ram_bytes))
     if limits.excess(*best.asked[:2]):
         raise OptionError(_no_room(best, limits))
     return replace(best, others=tuple(c for c in candidates if c is not best))
@@ -116,21 +120,20 @@ def _axes(name: str) -> tuple[str, ...]:
     return fixed.get(name, ("h", "w", ""))
 
 
+def _by_work(name: str, limits: Limits) -> bool:
+    return name == "min-instructions" or (name == "auto" and limits.given)
+
+
 def _rank(name: str, limits: Limits) -> _Rank:
     def excess(ram: float, flash: float) -> int:
         return limits.excess(int(ram), int(flash))
 
     if name == "min-ram":
         return lambda ram, flash, work: (excess(ram, flash), ram, work)
-    if name == "min-instructions" or (name == "auto" and limits.given):
-        return lambda ram, flash, work: (excess(ram, flash), _roughly(work), ram)
+    if _by_work(name, limits):
+        return lambda ram, flash, work: (excess(ram, flash), work, ram)
     # Making again has to save a larger share of the state than it adds to the work.
     return lambda ram, flash, work: (excess(ram, flash), ram * work)
-
-
-def _roughly(work: float) -> int:
-    """Instructions on a scale of 3 %: estimates cannot tell what lies closer together."""
-    return int(math.log(max(work, 1)) / math.log(1.03))
 
 
 def _no_room(best: Candidate, limits: Limits) -> str:

@@ -24,7 +24,7 @@ def test_names_mean_what_they_say(all_of_them):
     states = {name: model.state_bytes for name, model in all_of_them.items()}
     work = {name: model.schedule.instructions for name, model in all_of_them.items()}
     assert states["min-ram"] == min(states.values())
-    assert work["min-instructions"] <= 1.03 * min(work.values())
+    assert work["min-instructions"] <= 1.04 * min(work.values())
     products = {name: states[name] * work[name] for name in SCHEDULES}
     assert products["auto"] == min(products.values())
     assert all_of_them["whole"].schedule.name == "whole"
@@ -37,7 +37,7 @@ def test_limits_are_met_with_the_fewest_instructions(all_of_them):
         found = compile_model(MODEL, schedule="auto", limits=Limits(ram))
         assert found.state_bytes <= ram
         fitting = [m for m in all_of_them.values() if m.state_bytes <= ram]
-        assert found.schedule.instructions <= 1.03 * min(m.schedule.instructions for m in fitting)
+        assert found.schedule.instructions <= 1.04 * min(m.schedule.instructions for m in fitting)
 
 
 def test_the_input_counts_where_it_has_to_be_there_at_once(all_of_them):
