@@ -5,6 +5,7 @@ The tree::
     QuantizeError
     ├── ScalingError       signals that cannot be scaled channel by channel
     ├── FoldError          a model whose layers cannot be rewritten exactly
+    ├── PruneError         channels that cannot be removed, or a share out of range
     ├── ConversionError    calibration or model that the converter cannot take
     ├── InferenceError     inputs or .tflite that the host's interpreters cannot run
     ├── ToolkitError       TensorFlow's model optimization toolkit is missing, or versions do not fit
@@ -24,6 +25,10 @@ class ScalingError(QuantizeError):
 
 class FoldError(QuantizeError):
     """The model holds a layer or a link that folding does not understand."""
+
+
+class PruneError(QuantizeError):
+    """The model's channels cannot be followed, or more is to be removed than there is."""
 
 
 class ConversionError(QuantizeError):

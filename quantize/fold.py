@@ -20,6 +20,7 @@ import numpy as np
 import tf_keras as keras
 
 from .errors import FoldError
+from .graph import consumers_of, producers_of
 
 layers = keras.layers
 
@@ -55,7 +56,7 @@ def fold_shortcuts(model: keras.Model, *, merge_first_pair: bool = True) -> kera
     FoldError
         The model is not functional, shares a layer between two places, or calls one with further arguments.
     """
-    consumers = _consumers(model)
+    consumers = consumers_of(model, FoldError, "folding")
     found = _linear_chains(model, consumers)
     if merge_first_pair:
         found += _one_channel_pairs(model, consumers)
@@ -73,38 +74,6 @@ def count_macs(model: keras.Model) -> int:
         elif isinstance(layer, layers.Dense):
             total += int(np.prod(layer.output_shape[1:]) * layer.kernel.shape[0])
     return total
-
-
-def _consumers(model: keras.Model) -> dict[str, list[keras.layers.Layer | None]]:
-    """Layers that read each layer's output, by the name of the layer read; None stands for the model's user."""
-    if isinstance(model, keras.Sequential):
-        raise FoldError(
-            f"model '{model.name}' is a Sequential; folding takes functional models: "
-            "keras.Model(model.inputs, model.outputs) makes it one"
-        )
-    found: dict[str, list[keras.layers.Layer | None]] = {layer.name: [] for layer in model.layers}
-    for layer in model.layers:
-        if len(layer.inbound_nodes) != 1:
-            raise FoldError(
-                f"layer '{layer.name}' of model '{model.name}' is used {len(layer.inbound_nodes)} times; "
-                "folding takes functional models in which every layer is used once"
-            )
-        call = layer.inbound_nodes[0]
-        if call.call_args[1:] or any(value is not None for value in call.call_kwargs.values()):
-            raise FoldError(
-                f"layer '{layer.name}' of model '{model.name}' is called with arguments besides its input; "
-                "folding takes layers that get a tensor or a list of tensors alone"
-            )
-        for producer in _producers(layer):
-            found[producer.name].append(layer)
-    for tensor in model.outputs:
-        found[tensor.node.layer.name].append(None)
-    return found
-
-
-def _producers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    inbound = layer.inbound_nodes[0].inbound_layers
-    return list(inbound) if isinstance(inbound, list | tuple) else [inbound]
 
 
 def _sole_consumer(layer, consumers) -> keras.layers.Layer | None:
@@ -221,7 +190,7 @@ def _rebuild(model: keras.Model, found: list[_Replacement]) -> keras.Model:
         item = ends.get(layer.name)
         first = item.replaced[0] if item else layer
         copy = item.convolution if item else type(layer).from_config(layer.get_config())
-        inputs = [outputs[producer.name] for producer in _producers(first)]
+        inputs = [outputs[producer.name] for producer in producers_of(first)]
         outputs[layer.name] = copy(inputs[0] if len(inputs) == 1 else inputs)
         copy.set_weights(item.weights if item else layer.get_weights())
     return keras.Model(
