@@ -60,7 +60,7 @@ TN_INLINE tn_codes tn_codes_load(const int8_t *x)
 #if TN_HAS_MVE
     return vldrbq_s8(x);
 #else
-    tn_codes v;
+    tn_codes v = {{0}};
     memcpy(v.lane, x, sizeof v.lane);
     return v;
 #endif
@@ -83,7 +83,7 @@ TN_INLINE tn_codes tn_codes_all(int8_t code)
 #if TN_HAS_MVE
     return vdupq_n_s8(code);
 #else
-    tn_codes v;
+    tn_codes v = {{0}};
     memset(v.lane, code, sizeof v.lane);
     return v;
 #endif
@@ -162,7 +162,7 @@ TN_INLINE tn_halves tn_halves_load(const int8_t *x)
 #if TN_HAS_MVE
     return vldrbq_s16(x);
 #else
-    tn_halves v;
+    tn_halves v = {{0}};
     for (int i = 0; i < 8; ++i) {
         v.lane[i] = x[i];
     }
@@ -221,7 +221,7 @@ TN_INLINE tn_words tn_words_load(const int32_t *x)
 #if TN_HAS_MVE
     return vldrwq_s32(x);
 #else
-    tn_words v;
+    tn_words v = {{0}};
     memcpy(v.lane, x, sizeof v.lane);
     return v;
 #endif
@@ -242,7 +242,7 @@ TN_INLINE tn_words tn_words_load_codes(const int8_t *x)
 #if TN_HAS_MVE
     return vldrbq_s32(x);
 #else
-    tn_words v;
+    tn_words v = {{0}};
     for (int i = 0; i < 4; ++i) {
         v.lane[i] = x[i];
     }
@@ -270,7 +270,7 @@ TN_INLINE tn_words tn_words_gather_codes(const int8_t *x, const uint32_t *at)
 #if TN_HAS_MVE
     return vldrbq_gather_offset_s32(x, vldrwq_u32(at));
 #else
-    tn_words v;
+    tn_words v = {{0}};
     for (int i = 0; i < 4; ++i) {
         v.lane[i] = x[at[i]];
     }
