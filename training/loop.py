@@ -22,7 +22,7 @@ import tf_keras as keras
 
 from .checkpoint import Progress, read_checkpoint, write_checkpoint
 from .errors import ConfigError, ModelError
-from .steps import Advance, Inputs, Trainer
+from .steps import Advance, Inputs, Teaching, Trainer
 from .tensorboard import ScalarLog
 
 SELECTIONS = ("loss", "accuracy")
@@ -178,6 +178,7 @@ def train(
     validation_labels: np.ndarray,
     settings: TrainingSettings | None = None,
     *,
+    teaching: Teaching | None = None,
     advance: Advance | None = None,
     checkpoint: Path | None = None,
     log_folder: Path | None = None,
@@ -195,6 +196,8 @@ def train(
         Windows of people (or times) apart from those of training and of test.
     settings : TrainingSettings, optional
         Defaults as there.
+    teaching : Teaching, optional
+        What a teacher says about the training windows; the loss in the history is then that of both.
     advance : callable, optional
         Called with the number of windows of each step, for a progress bar.
     checkpoint : pathlib.Path, optional
@@ -214,10 +217,15 @@ def train(
     settings = settings or TrainingSettings()
     _check_windows("training", model, inputs, labels)
     _check_windows("validation", model, validation_inputs, validation_labels)
+    if teaching is not None and teaching.probabilities.shape != (len(inputs), model.output_shape[-1]):
+        raise ModelError(
+            f"the teacher must give {model.output_shape[-1]} probabilities for each of {len(inputs)} training windows, "
+            f"got shape {teaching.probabilities.shape}"
+        )
     passes = settings.passes(len(inputs))
     steps = -(-len(inputs) // settings.batch_size)
     schedule = _schedule(settings, passes * steps)
-    trainer = Trainer(model, schedule, settings, labels)
+    trainer = Trainer(model, schedule, settings, labels, teaching)
     identity = {**asdict(settings), "windows": len(inputs), "validation_windows": len(validation_inputs)}
     done = read_checkpoint(checkpoint, identity, model, trainer.optimizer) if checkpoint else None
     progress = done or Progress()

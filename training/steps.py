@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -12,11 +13,12 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 import tf_keras as keras
 
-from .errors import ModelError
+from .errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from .loop import TrainingSettings
 
+_NOTHING = np.zeros((0, 0), np.float32)
 Advance = Callable[[int], None]
 """Takes the number of windows that were just trained on."""
 
@@ -28,6 +30,45 @@ class Inputs(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, indices: Any) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What a larger network, the teacher, says about every training window.
+
+    The student's loss is ``(1 - alpha) * loss + alpha * T^2 * KL(teacher at T, student at T)``, where a network at
+    temperature T gives the softmax of its logits over T (Hinton, Vinyals and Dean, "Distilling the Knowledge in a
+    Neural Network", 2015, arXiv 1503.02531).
+
+    Attributes
+    ----------
+    probabilities : numpy.ndarray
+        The teacher's output, shape (N, classes).
+    temperature : float
+        Above 1 shows more of what the teacher thinks of the other classes.
+    alpha : float
+        Weight of the teacher, 0 to 1.
+    """
+
+    probabilities: np.ndarray
+    temperature: float = 2.0
+    alpha: float = 0.5
+
+    def __post_init__(self):
+        if self.temperature <= 0:
+            raise ConfigError(f"the temperature of distillation must be above 0, got {self.temperature!r}")
+        if not 0 <= self.alpha <= 1:
+            raise ConfigError(f"the weight alpha of the teacher must be in [0, 1], got {self.alpha!r}")
+
+    def loss(self, taught, output):
+        """Loss of a batch, from the probabilities of teacher and student."""
+        import tensorflow as tf
+
+        smallest = keras.backend.epsilon()
+        teacher = tf.nn.log_softmax(tf.math.log(taught + smallest) / self.temperature)
+        student = tf.nn.log_softmax(tf.math.log(output + smallest) / self.temperature)
+        difference = tf.reduce_sum(tf.exp(teacher) * (teacher - student), axis=1)
+        return self.temperature**2 * tf.reduce_mean(difference)
 
 
 class Trainer:
@@ -43,12 +84,22 @@ class Trainer:
         Seed, batch size and class weights are used here.
     labels : numpy.ndarray
         Classes of the training windows, for the class weights.
+    teaching : Teaching, optional
+        A teacher to learn from besides the labels.
     """
 
-    def __init__(self, model: keras.Model, schedule: Any, settings: TrainingSettings, labels: np.ndarray):
+    def __init__(
+        self,
+        model: keras.Model,
+        schedule: Any,
+        settings: TrainingSettings,
+        labels: np.ndarray,
+        teaching: Teaching | None = None,
+    ):
         import tensorflow as tf
 
         self.model, self.settings = model, settings
+        self.taught = _NOTHING if teaching is None else teaching.probabilities.astype(np.float32)
         self.optimizer = keras.optimizers.Adam(schedule, amsgrad=True)
         self.optimizer.build(model.trainable_variables)
         weights = _class_weights(labels) if settings.class_weights else {}
@@ -59,10 +110,12 @@ class Trainer:
 
         # On a processor XLA takes four times as long.
         @tf.function(jit_compile=False, reduce_retracing=True)
-        def step(windows, truth, weights):
+        def step(windows, truth, weights, taught):
             with tf.GradientTape() as tape:
                 output = model(windows, training=True)
                 loss = tf.reduce_mean(weights * losses(truth, output))
+                if teaching is not None:
+                    loss = (1 - teaching.alpha) * loss + teaching.alpha * teaching.loss(taught, output)
                 total = loss + tf.add_n(model.losses) if model.losses else loss
             gradients = tape.gradient(total, model.trainable_variables)
             self.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
@@ -80,9 +133,10 @@ class Trainer:
         """Train on every window once, in an order that the seed and the number of the pass decide."""
         order = np.random.default_rng((self.settings.seed, number)).permutation(len(inputs))
         reseed(self.model, self.settings.seed, number)
-        total, hits = 0.0, 0
-        for windows, truth in batches(inputs, labels, order, self.settings.batch_size):
-            loss, right = self._step(windows, truth, self.class_weights[truth])
+        total, hits, size = 0.0, 0, self.settings.batch_size
+        for place, (windows, truth) in enumerate(batches(inputs, labels, order, size)):
+            chosen = order[place * size : (place + 1) * size] if len(self.taught) else slice(0)
+            loss, right = self._step(windows, truth, self.class_weights[truth], self.taught[chosen])
             total += float(loss) * len(truth)
             hits += int(right)
             if advance is not None:

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.train
 
 from thumbnet.training.errors import ConfigError, ModelError  # noqa: E402
 from thumbnet.training.loop import History, TrainingSettings, predict_probabilities, seed_everything, train  # noqa: E402
+from thumbnet.training.steps import Teaching  # noqa: E402
 
 CHANNELS, SAMPLES, CLASSES = 2, 64, 3
 
@@ -269,3 +270,41 @@ def test_curves_for_tensorboard(data, tmp_path):
             assert value.metadata.plugin_data.plugin_name == "scalars"
     assert set(seen) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
     assert [step for step, _ in seen["loss"]] == [1, 2]
+
+
+def test_a_teacher_alone_is_imitated(data):
+    inputs, labels, validation_inputs, validation_labels = data
+    model = small_network()
+    stubborn = np.tile([0.05, 0.05, 0.9], (len(inputs), 1))  # whatever the labels say
+    settings = TrainingSettings(epochs=10, learning_rate=0.01, selection="accuracy")
+    teaching = Teaching(stubborn, temperature=2.0, alpha=1.0)
+    train(model, inputs, labels, validation_inputs, np.full_like(validation_labels, 2), settings, teaching=teaching)
+    assert np.mean(predict_probabilities(model, inputs).argmax(axis=1) == 2) > 0.9
+
+
+def test_the_distance_to_the_teacher_is_the_divergence_at_its_temperature():
+    taught, output = np.array([[0.7, 0.2, 0.1]]), np.array([[0.3, 0.3, 0.4]])
+    p, q = (np.sqrt(shares) / np.sqrt(shares).sum() for shares in (taught, output))
+    expected = 4 * np.sum(p * np.log(p / q))
+    assert float(Teaching(taught, temperature=2.0).loss(taught, output)) == pytest.approx(expected, rel=1e-4)
+    assert float(Teaching(taught).loss(taught, taught)) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_teacher_without_weight_changes_nothing(data):
+    first, second = small_network(), small_network()
+    settings = TrainingSettings(epochs=2)
+    train(first, *data, settings)
+    train(second, *data, settings, teaching=Teaching(np.full((len(data[0]), CLASSES), 1 / 3), alpha=0.0))
+    for left, right in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-6)
+
+
+@pytest.mark.parametrize("setting", [{"temperature": 0.0}, {"alpha": 1.5}])
+def test_settings_of_teaching_out_of_range(setting):
+    with pytest.raises(ConfigError, match="got"):
+        Teaching(np.zeros((1, 3)), **setting)
+
+
+def test_a_teacher_of_other_windows_is_refused(data):
+    with pytest.raises(ModelError, match=r"3 probabilities for each of 48 training windows, got shape \(1, 3\)"):
+        train(small_network(), *data, teaching=Teaching(np.zeros((1, 3))))
