@@ -10,8 +10,8 @@ import click
 from ..options import PATH, choose_board, json_option, workdir_option, working_folder
 
 if TYPE_CHECKING:
-    from ..bench import Row
-    from ..bench_check import Check
+    from ..bench.check import Check
+    from ..bench.measure import Row
 
 
 @click.command("bench")
@@ -56,22 +56,23 @@ def command(
 
     Figures are those of `thumbnet profile`. Instructions are counted by QEMU; they are not cycles.
     """
-    from .. import bench, bench_text, jsonout
-    from ..bench_check import check, read_record, record
+    from .. import jsonout
+    from ..bench import measure, text
+    from ..bench.check import check, read_record, record
 
     recorded = None if to_check is None else read_record(to_check)
     with jsonout.quiet_stdout(as_json):
         rows = _measure(recorded, **options)
-    tools = bench.tools()
+    tools = measure.tools()
     outcome = None if recorded is None else check(rows, recorded, tools)
     if document is not None:
-        document.write_text(bench_text.markdown(rows, layers, tools), encoding="utf-8")
+        document.write_text(text.markdown(rows, layers, tools), encoding="utf-8")
     if to_record is not None:
         to_record.write_text(record(rows, tools), encoding="utf-8")
     if as_json:
         _emit(rows, tools, outcome)
     else:
-        bench_text.print_rows(rows, layers)
+        text.print_rows(rows, layers)
         if outcome is not None:
             _print_check(outcome)
     return 1 if outcome is not None and outcome.worse else 0
@@ -91,20 +92,20 @@ def _measure(
 ) -> list[Row]:
     from thumbnet.codegen import OPTIMIZE
 
-    from .. import bench
+    from ..bench import measure
     from ..choices import check_choice
     from ..progress import progress_bars
 
-    wanted = bench.cases(
-        bench.find_models(models, folder),
-        [choose_board(name) for name in boards or _recorded(recorded, "board", bench.BOARDS)],
-        schedules or _recorded(recorded, "schedule", bench.SCHEDULES),
+    wanted = measure.cases(
+        measure.find_models(models, folder),
+        [choose_board(name) for name in boards or _recorded(recorded, "board", measure.BOARDS)],
+        schedules or _recorded(recorded, "schedule", measure.SCHEDULES),
         [check_choice("optimize", name, OPTIMIZE) for name in leanings or _recorded(recorded, "optimize", ("speed",))],
     )
     rows = []
     with working_folder(workdir) as place, progress_bars() as new_task:
         advance = new_task("bench", len(wanted))
-        for row in bench.measure(wanted, place, seed=seed, jobs=jobs):
+        for row in measure.measure(wanted, place, seed=seed, jobs=jobs):
             rows.append(row)
             advance(1)
     return rows
@@ -117,7 +118,7 @@ def _recorded(recorded: dict[str, Any] | None, key: str, default: tuple[str, ...
 
 def _emit(rows: list[Row], tools: dict[str, str], outcome: Check | None) -> None:
     from .. import jsonout
-    from ..bench_baseline import provenance
+    from ..bench.baseline import provenance
 
     payload = {
         "baseline": provenance(),

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from support.command import thumbnet
-from thumbnet.host_tools.bench import FIGURES, Row, cases, example_model, find_models
-from thumbnet.host_tools.bench_baseline import baseline, find_model, find_reference, provenance
-from thumbnet.host_tools.bench_check import check, read_record, record
-from thumbnet.host_tools.bench_text import lines, markdown
+from thumbnet.host_tools.bench.baseline import baseline, find_model, find_reference, provenance
+from thumbnet.host_tools.bench.check import check, read_record, record
+from thumbnet.host_tools.bench.measure import FIGURES, Row, cases, example_model, find_models
+from thumbnet.host_tools.bench.text import lines, markdown
 from thumbnet.host_tools.boards import get_board
 from thumbnet.host_tools.errors import BoardError, HostToolsError
 from thumbnet.host_tools.modelfile import read_model

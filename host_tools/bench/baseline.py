@@ -17,7 +17,7 @@ from typing import Any
 
 from thumbnet.codegen import analyze_model
 
-from .modelfile import ModelFile
+from ..modelfile import ModelFile
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from .bench import FIGURES, Row
-from .bench_baseline import provenance
-from .names import short_name
-from .text import count, new_table, open_console
+from ..names import short_name
+from ..text import count, new_table, open_console
+from .baseline import provenance
+from .measure import FIGURES, Row
 
 _HEADINGS = ("model", "board", "schedule", "of TFLM", "per MAC", *FIGURES.values())
 _SHOWN_NAME = 28

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .bench import FIGURES, Row
-from .errors import HostToolsError
+from ..errors import HostToolsError
+from .measure import FIGURES, Row
 
 SCHEMA = "thumbnet.bench-record/1"
 TOLERANCE = 0.02

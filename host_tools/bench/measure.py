@@ -16,12 +16,12 @@ from typing import Any
 
 from thumbnet.codegen import OptionError, analyze_model
 
-from .bench_baseline import Reference, find_model, find_reference
-from .boards import Board, firmware_dir
-from .build import COMPILER
-from .errors import BoardError, BuildError, HostToolsError, ToolchainMissing
-from .modelfile import ModelFile, read_model
-from .profile import profile_model
+from ..boards import Board, firmware_dir
+from ..build import COMPILER
+from ..errors import BoardError, BuildError, HostToolsError, ToolchainMissing
+from ..modelfile import ModelFile, read_model
+from ..profile import profile_model
+from .baseline import Reference, find_model, find_reference
 
 SCHEDULES = ("whole", "stream")
 BOARDS = ("qemu_m4", "qemu_m55")

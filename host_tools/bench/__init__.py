@@ -1,0 +1,1 @@
+"""`thumbnet bench`: models on boards beside reference figures, and figures that must not get worse."""
