@@ -101,9 +101,11 @@ def comparison_rows(report: Summary) -> list[dict[str, Any]]:
     source = report["run"]["source"]
     held_out = f"{report['run']['protocol']}, one split, {report['run']['test_subjects']} held out"
     rows.append(_row(f"{title}, float", source, held_out, report["metrics"]["float"], "this run"))
-    exact = [board["name"] for board in report["boards"] if not board["parity"]["mismatches"]]
+    exact = [board for board in report["boards"] if not board["parity"]["mismatches"]]
     if exact:
-        label = f"on-board: {held_out}; answers of {', '.join(exact)} are byte for byte the host's int8"
+        names = ", ".join(board["name"] for board in exact)
+        windows = min(board["parity"]["windows"] for board in exact)
+        label = f"on-board: {held_out}; {names} gave the host's int8 answers byte for byte on {windows} of the windows"
         rows.append(_row(f"{title}, int8", source, label, report["metrics"]["int8"], "this run"))
     for figure in report.get("published", ()):
         rows.append({**figure, "published": True})
