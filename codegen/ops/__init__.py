@@ -11,6 +11,7 @@ from . import (
     depthwise_conv2d,
     fully_connected,
     layout,
+    pad,
     pooling,
     quantize,
     reduce,
@@ -36,6 +37,7 @@ OPERATORS: dict[str, Operator] = {
         *activations.OPERATORS,
         *quantize.OPERATORS,
         *layout.OPERATORS,
+        *pad.OPERATORS,
     )
 }
 
