@@ -60,6 +60,10 @@ class SignalsTable(_Table):
     recordings: str | None = Field(default=None, description='pattern of the names of recordings: "*.rec"')
     hypnogram_file: str | None = Field(default=None, description='hypnogram beside each recording: "{stem}_1.txt"')
     hypnogram_seconds: float | None = Field(default=None, description="that each code of a text file speaks of")
+    filters: dict[str, Any] | None = Field(default=None, description="causal filters of each kind or role of channel")
+    converter: dict[str, Any] | None = Field(
+        default=None, description="of the device: bits, what a count is worth, rate"
+    )
     subjects: str | None = Field(default=None, description='whose a recording is: "name" or "folder"')
 
     def reader_settings(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..errors import RecordingError
 from .config import SignalConfig
 from .dataset import RecordingFiles, find_recordings, nothing_usable, read_night_of
 
-_READER = ("config.py", "edf_header.py", "hypnogram.py", "rates.py", "recording.py", "stages.py")
+_READER = ("config.py", "edf_header.py", "filters.py", "hypnogram.py", "rates.py", "recording.py", "stages.py")
 _PACKAGES = ("mne", "numpy", "scipy")
 
 

@@ -7,6 +7,18 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import ConfigError
+from .filters import (
+    ChannelFilters,
+    Converter,
+    Step,
+    check_rates,
+    design_steps,
+    filters_of,
+    kind_of,
+    ratio_of,
+    read_converter,
+    read_filters,
+)
 from .stages import code_map
 
 SLEEP_EDF_CHANNELS: Mapping[str, tuple[str, ...]] = {
@@ -61,6 +73,12 @@ class SignalConfig:
     subjects : str
         Who a recording is of: "name" (its file name; in Sleep-EDF the first letters) or "folder" (the folder it
         lies in, one per person).
+    filters : mapping of str to ChannelFilters
+        Causal filters by role or kind of channel (EEG, EOG, EMG), run over the whole recording at the rate of
+        the converter.
+    converter : Converter or None
+        Of the device. Recordings are brought to its rate first; what comes after is what the device computes.
+        None where nothing is declared: with `filters`, 16 bits of 0.1 uV at `rate`.
     """
 
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(SLEEP_EDF_CHANNELS))
@@ -76,6 +94,8 @@ class SignalConfig:
     hypnogram_file: str | None = None
     hypnogram_seconds: float = 30.0
     subjects: str = "name"
+    filters: Mapping[str, ChannelFilters] = field(default_factory=dict)
+    converter: Converter | None = None
 
     def __post_init__(self):
         if not self.channels:
@@ -103,11 +123,33 @@ class SignalConfig:
             raise ConfigError(f"signals.hypnogram_file must contain {{stem}}, got {self.hypnogram_file!r}")
         if self.hypnogram_channel is not None and not self.hypnogram_codes:
             raise ConfigError('signals.hypnogram_codes must map codes to stages (5 = "W", ...), got none')
+        check_rates(self.filters, self.converter_rate, self.rate)
 
     @property
     def samples(self) -> int:
         """Samples of one epoch."""
         return round(self.rate * self.epoch_seconds)
+
+    @property
+    def device_converter(self) -> Converter | None:
+        """The converter in front of declared preprocessing; None where the recipe declares none."""
+        return self.converter or (Converter() if self.filters else None)
+
+    @property
+    def converter_rate(self) -> float:
+        """Samples per second at which filters run."""
+        return self.rate if self.converter is None else self.converter.rate or self.rate
+
+    def device_steps(self, role: str) -> list[Step]:
+        """Causal steps of a channel from the converter's samples to the epochs', see :mod:`.filters`."""
+        return design_steps(filters_of(self.filters, role), self.converter_rate, self.rate)
+
+    def device_notes(self, role: str) -> list[str]:
+        """What the steps of a channel do, in words."""
+        rate, given = self.converter_rate, filters_of(self.filters, role)
+        notes = [] if given is None else [f"{role}: {given}, at {rate:g} Hz"]
+        up, down = ratio_of(rate, self.rate)
+        return notes if up == down else [*notes, f"{role}: resampled from {rate:g} to {self.rate:g} Hz (causal)"]
 
     def steps(self) -> list[dict[str, Any]]:
         """Return every step from the file to an epoch in microvolts, in order, as JSON values.
@@ -117,23 +159,45 @@ class SignalConfig:
         channels = {role: list(names) for role, names in self.channels.items()}
         read = {"channels": channels, "rate": self.rate, "emg": self.emg, "unit": self.unit,
                 "epoch_seconds": self.epoch_seconds}  # fmt: skip
+        if self.filters:
+            read["filters"] = {key: given.to_table() for key, given in self.filters.items()}
+        if self.converter is not None:
+            read["converter"] = self.converter.to_table()
         steps = [{"step": "read", **{key: value for key, value in read.items() if value is not None}}]
         if self.emg == "envelope":
             method = "RMS about the mean of each past second"
             steps.append({"step": "envelope", "channels": [r for r in channels if is_emg(r)], "method": method,
                           "rate": 1.0, "where": "channels that are no envelope yet"})  # fmt: skip
+        rate = self.converter_rate
         return [
             *steps,
-            {"step": "hold", "rate": self.rate, "method": "latest sample, causal", "where": "below 10 Hz"},
-            {"step": "resample", "rate": self.rate, "method": "polyphase FIR, zero phase", "where": "other rates"},
+            {"step": "hold", "rate": rate, "method": "latest sample, causal", "where": "below 10 Hz"},
+            {"step": "resample", "rate": rate, "method": "polyphase FIR, zero phase", "where": "other rates"},
+            *self._filter_steps(),
             {"step": "epoch", "seconds": self.epoch_seconds, "wake_minutes": self.wake_minutes},
         ]
+
+    def _filter_steps(self) -> list[dict[str, Any]]:
+        """What the device computes in front of the network, in words and figures."""
+        found: list[dict[str, Any]] = []
+        for role in self.channels:
+            given = filters_of(self.filters, role)
+            if given is not None:
+                found.append({"step": "filter", "channel": role, "kind": kind_of(role), **given.to_table(),
+                              "rate": self.converter_rate, "method": str(given)})  # fmt: skip
+        up, down = ratio_of(self.converter_rate, self.rate)
+        if up != down:
+            found.append({"step": "resample", "rate": self.rate, "up": up, "down": down,
+                          "method": "polyphase FIR, causal", "where": "on the device"})  # fmt: skip
+        return found
 
     def to_table(self) -> dict[str, Any]:
         """Return all settings, defaults spelled out, as JSON values: what decides the content of an epoch."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         values["channels"] = {role: list(names) for role, names in self.channels.items()}
         values["hypnogram_codes"] = {str(code): label for code, label in self.hypnogram_codes.items()}
+        values["filters"] = {key: given.to_table() for key, given in self.filters.items()}
+        values["converter"] = None if self.converter is None else self.converter.to_table()
         return values
 
     @classmethod
@@ -163,6 +227,11 @@ class SignalConfig:
         for key in ("emg", "unit", "hypnogram", "hypnogram_channel", "recordings", "hypnogram_file", "subjects"):
             if key in values and not isinstance(values[key], str):
                 raise ConfigError(f"signals.{key} must be a string, got {values[key]!r}")
+        roles = list(values.get("channels", SLEEP_EDF_CHANNELS))
+        if "filters" in values:
+            values["filters"] = read_filters(values["filters"], roles)
+        if "converter" in values:
+            values["converter"] = read_converter(values["converter"], roles)
         return cls(**values)
 
 

@@ -16,6 +16,7 @@ from ..epochs import EpochSet
 from ..errors import ChannelError, HypnogramError, RecordingError
 from .config import UNITS_IN_MICROVOLTS, SignalConfig, is_emg
 from .edf_header import ANNOTATIONS_LABEL, EdfHeader, EdfSignal, read_edf_header
+from .filters import apply_steps
 from .hypnogram import Hypnogram, near_sleep, read_annotated_stages, read_text_stages, stages_from_codes
 from .quiet_mne import quiet_mne
 from .rates import envelope, hold, resample
@@ -310,7 +311,16 @@ def _microvolts(samples: np.ndarray, signal: EdfSignal, config: SignalConfig, pa
 def _prepare(
     source: _Source, samples: dict[str, np.ndarray], config: SignalConfig, path: Path
 ) -> tuple[np.ndarray, list[str]]:
-    """Return the whole channel in microvolts at the wanted rate, and notes on what that took."""
+    """Return the whole channel in microvolts, filtered, at the rate of the epochs, and notes on what that took."""
+    signal, notes = _at_converter(source, samples, config, path)
+    steps = config.device_steps(source.role)
+    return (apply_steps(steps, signal) if steps else signal), notes + config.device_notes(source.role)
+
+
+def _at_converter(
+    source: _Source, samples: dict[str, np.ndarray], config: SignalConfig, path: Path
+) -> tuple[np.ndarray, list[str]]:
+    """Return the whole channel in microvolts at the converter's rate, and notes on what that took."""
     terms = [_microvolts(samples[signal.label], signal, config, path) for signal in source.signals]
     signal = terms[0] if source.minus is None else terms[0] - terms[1]
     notes = []
@@ -322,14 +332,36 @@ def _prepare(
     if is_emg(source.role):
         signal, rate, done = _as_declared(signal, rate, source, config, path)
         notes += done
-    wanted = Fraction(config.rate).limit_denominator(10_000)
+    wanted = Fraction(config.converter_rate).limit_denominator(10_000)
     if rate == wanted:
         return signal, notes
     if rate < SLOW_HZ:
-        notes.append(f"{source.role}: {float(rate):g} Hz held causally at {config.rate:g} Hz")
+        notes.append(f"{source.role}: {float(rate):g} Hz held causally at {float(wanted):g} Hz")
         return hold(signal, rate, wanted), notes
-    notes.append(f"{source.role}: resampled from {float(rate):g} to {config.rate:g} Hz (zero phase)")
+    notes.append(f"{source.role}: resampled from {float(rate):g} to {float(wanted):g} Hz (zero phase)")
     return resample(signal, rate, wanted), notes
+
+
+def read_converter_signals(path: Path | str, config: SignalConfig) -> np.ndarray:
+    """Read what the device's converter would see of a recording, before any filter.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (channels, samples): microvolts at `config.converter_rate`, from the recording's start.
+
+    Raises
+    ------
+    RecordingError
+        As :func:`read_recording`.
+    """
+    path = Path(path)
+    header = _checked_header(path, config)
+    sources = [_find_source(header, role, names) for role, names in config.channels.items()]
+    samples = _read_samples(path, [signal for source in sources for signal in source.signals])
+    rows = [_at_converter(source, samples, config, path)[0] for source in sources]
+    shortest = min(len(row) for row in rows)
+    return np.stack([row[:shortest] for row in rows])
 
 
 def _as_declared(
