@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from thumbnet.codegen import OPTIMIZE, CompiledModel, Limits, compile_model
+from thumbnet.codegen import GENERATOR, OPTIMIZE, CompiledModel, Limits, compile_model
 from thumbnet.codegen.explain import Explanation
+from thumbnet.codegen.signals import SignalPlan
+from thumbnet.codegen.signals.application import signal_files, with_signals
 from thumbnet.codegen.targets import TARGETS
 
 from .choices import check_choice
@@ -16,6 +18,7 @@ from .errors import BoardError, HostToolsError
 from .limits import limits_for
 from .modelfile import ModelFile, read_model
 from .options import choose_board
+from .signals import read_plan, schedule_behind
 from .writing import write_files
 
 ENGINES = ("aot", "tflm")
@@ -83,6 +86,7 @@ def generate(
     disable: Sequence[str] = (),
     optimize: str = "speed",
     explain: bool = False,
+    signals: str | None = None,
 ) -> Generated:
     """Compile a model and write the sources.
 
@@ -116,6 +120,8 @@ def generate(
         What the code of the `aot` engine leans to: `speed` or `size`.
     explain
         Also tell what the compiler did and why; the `aot` engine only.
+    signals
+        Declaration of preprocessing to generate too: a JSON file, or `bundle`; the `aot` engine only.
 
     Raises
     ------
@@ -129,8 +135,15 @@ def generate(
     given = read_model(model)
     if engine != "aot" and (disable or explain):
         raise HostToolsError(f"--disable and --explain are about the engine aot, got engine {engine}")
+    if engine != "aot" and signals is not None:
+        raise HostToolsError(f"--signals is about the engine aot, got engine {engine}")
+    plan = None if signals is None else read_plan(signals, given)
+    if plan is not None and app:
+        schedule = schedule_behind(plan, schedule)
     limits = limits_for(schedule, None if board is None else choose_board(board), max_ram, max_flash)
     files, cost, compiled = _compile(given, core, engine, prefix, schedule, limits, spread, app, disable, optimize)
+    if plan is not None and compiled is not None:
+        files, cost = _with_signals(compiled, plan, app, files, cost)
     if board is not None:
         _check_fits(board, cost.state_bytes or 0, cost.weight_bytes)
     changed = write_files(output, files, force=force)
@@ -147,6 +160,16 @@ def generate(
         changed=tuple(changed),
         explanation=compiled.explanation if explain and compiled is not None else None,
     )
+
+
+def _with_signals(
+    compiled: CompiledModel, plan: SignalPlan, app: bool, files: Mapping[str, str], cost: Cost
+) -> tuple[Mapping[str, str], Cost]:
+    """Add the preprocessing, and bind the device application to both where it is wanted."""
+    if not app:
+        return {**files, **signal_files(compiled, plan, GENERATOR)}, cost
+    both = with_signals(compiled, plan, GENERATOR)
+    return both.files, replace(cost, state_bytes=both.state_bytes)
 
 
 def _compile(

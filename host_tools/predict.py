@@ -20,6 +20,7 @@ from .tensors import Array, TensorSpec, dequantize, pack, unpack
 if TYPE_CHECKING:
     from thumbnet.quantize.bundle import Bundle
     from thumbnet.training.epochs import EpochSet
+    from thumbnet.training.sleep.config import SignalConfig
 
     from .boards import Board
 
@@ -56,7 +57,7 @@ def predict(recording: Path, model: ModelFile, board: Board | None, folder: Path
     from thumbnet.codegen import analyze_model
     from thumbnet.quantize.inference import prediction_of
 
-    bundle = _bundle_of(model)
+    bundle = bundle_of(model)
     epochs = _read(recording, bundle)
     facts = analyze_model(model.tflite)
     outputs = facts.outputs[0]
@@ -81,7 +82,8 @@ def predict(recording: Path, model: ModelFile, board: Board | None, folder: Path
     )
 
 
-def _bundle_of(model: ModelFile) -> Bundle:
+def bundle_of(model: ModelFile) -> Bundle:
+    """Bundle of a model; HostToolsError where it is a bare .tflite file."""
     if model.bundle is None:
         raise HostToolsError(
             f"the model {model.path} is a bare .tflite file, which does not say how signals become its input; "
@@ -91,11 +93,22 @@ def _bundle_of(model: ModelFile) -> Bundle:
 
 
 def _read(recording: Path, bundle: Bundle) -> EpochSet:
-    from thumbnet.training.sleep.config import SignalConfig
     from thumbnet.training.sleep.recording import read_recording
 
-    config = SignalConfig.from_table(_reader_settings(bundle))
-    return read_recording(recording, None, config, scored=False)
+    return read_recording(recording, None, bundle_config(bundle), scored=False)
+
+
+def bundle_config(bundle: Bundle) -> SignalConfig:
+    """How a bundle reads recordings, filters included.
+
+    Raises
+    ------
+    HostToolsError, TrainingError
+        When the bundle does not say, or says what the reader does not know.
+    """
+    from thumbnet.training.sleep.config import SignalConfig
+
+    return SignalConfig.from_table(_reader_settings(bundle))
 
 
 def _reader_settings(bundle: Bundle) -> dict[str, Any]:

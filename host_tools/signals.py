@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from thumbnet.codegen import CompiledModel, compile_model
-from thumbnet.codegen.signals import Biquads, ChannelPlan, Resample, SignalPlan, design, run_values
+from thumbnet.codegen.signals import SignalPlan, design, run_values
 from thumbnet.codegen.signals.application import input_codes, samples_of
 
 from .errors import HostToolsError
@@ -43,7 +43,7 @@ def read_plan(source: str, model: ModelFile) -> SignalPlan:
         When the declaration is malformed.
     """
     if source == BUNDLE:
-        content = None if model.bundle is None else model.bundle.manifest.get("signals")
+        content = None if model.bundle is None else model.bundle.signals
         if content is None:
             raise HostToolsError(f"{model.path} carries no declaration of its preprocessing; give it as a JSON file")
         return SignalPlan.from_dict(content)
@@ -184,11 +184,53 @@ def open_front(
         When the declaration cannot be read or does not fit the model, or the recording does not fit it.
     """
     plan = read_plan(source, model)
-    compiled = compile_model(model.tflite, target="host", schedule=schedule)
+    compiled = compile_behind(model, plan, schedule)
+    if recording is not None and source == BUNDLE:
+        return Front(plan, compiled, read_windows(recording, compiled, plan, model, count))
     if recording is not None:
         return Front(plan, compiled, recorded_windows(recording, compiled, plan, count))
     samples = samples_of(compiled, plan)
     return Front(plan, compiled, SampleWindows(plan.bits, samples, len(plan.channels), count or most, seed))
+
+
+def schedule_behind(plan: SignalPlan, schedule: str) -> str:
+    """Schedule of a model behind its preprocessing: it streams, unless whole windows are normalised."""
+    return "stream" if plan.normalise is None and not schedule.startswith("stream") else schedule
+
+
+def compile_behind(model: ModelFile, plan: SignalPlan, schedule: str) -> CompiledModel:
+    """Compile the model alone for the host, as the oracle of both together wants it."""
+    return compile_model(model.tflite, target="host", schedule=schedule_behind(plan, schedule))
+
+
+def read_windows(
+    path: Path, model: CompiledModel, plan: SignalPlan, given: ModelFile, count: int | None
+) -> RecordedWindows:
+    """Windows of a recording as the bundle reads it: channels by role, brought to the declared converter.
+
+    Raises
+    ------
+    HostToolsError
+        When the recording is shorter than one window.
+    TrainingError
+        When it cannot be read.
+    """
+    from thumbnet.quantize.signals import to_counts
+    from thumbnet.training.sleep.recording import read_converter_signals
+
+    from .predict import bundle_config, bundle_of
+
+    bundle = bundle_of(given)
+    counts = to_counts(plan.to_dict(), read_converter_signals(path, bundle_config(bundle)))
+    return _windows_of(counts, samples_of(model, plan), path, count)
+
+
+def _windows_of(counts: Array, samples: int, path: Path, count: int | None) -> RecordedWindows:
+    windows = min(counts.shape[1] // samples, count or counts.shape[1] // samples)
+    if not windows:
+        raise HostToolsError(f"{path} holds {counts.shape[1]} samples, one window takes {samples}")
+    chosen = np.ascontiguousarray(counts[:, : windows * samples].T)
+    return RecordedWindows(chosen, samples, f"{path.name}, {windows} windows from its start")
 
 
 def recorded_windows(path: Path, model: CompiledModel, plan: SignalPlan, count: int | None) -> RecordedWindows:
@@ -210,12 +252,7 @@ def recorded_windows(path: Path, model: CompiledModel, plan: SignalPlan, count: 
     if len(rates) > 1:
         found = ", ".join(f"{rate:g}" for rate in sorted(rates))
         raise HostToolsError(f"{path}: channels of one rate are needed, got {found} Hz")
-    samples = samples_of(model, plan)
-    windows = min(len(rows[0]) // samples, count or len(rows[0]) // samples)
-    if not windows:
-        raise HostToolsError(f"{path} holds {len(rows[0])} samples, one window takes {samples}")
-    counts = np.stack(rows, axis=1)[: windows * samples]
-    return RecordedWindows(counts, samples, f"{path.name}, {windows} windows from its start")
+    return _windows_of(np.stack(rows), samples_of(model, plan), path, count)
 
 
 @dataclass(frozen=True)
@@ -236,12 +273,13 @@ def float_differences(front: Front, windows: int) -> list[FloatDifference]:
         When SciPy is missing.
     """
     constants = design(front.plan)
+    steps = [channel["steps"] for channel in front.plan.to_dict()["channels"]]
     found: list[list[Array]] = [[] for _ in front.plan.channels]
     for index in range(min(windows, len(front.windows))):
         counts = front.windows[index][0].T
         values = run_values(constants, counts) / 2.0**constants.point
         for row, (channel, samples) in enumerate(zip(front.plan.channels, counts, strict=True)):
-            exact = _float_values(channel, samples.astype(np.float64))[: values.shape[1]]
+            exact = _float_values(steps[row], samples)[: values.shape[1]]
             found[row].append((values[row] - exact) * channel.microvolts_per_count)
     joined = [np.concatenate(parts) for parts in found]
     return [
@@ -250,19 +288,14 @@ def float_differences(front: Front, windows: int) -> list[FloatDifference]:
     ]
 
 
-def _float_values(channel: ChannelPlan, values: Array) -> Array:
+def _float_values(steps: Sequence[Mapping[str, Any]], samples: Array) -> Array:
+    """Run the steps as training runs them."""
+    from thumbnet.training.sleep.filters import apply_steps
+
     try:
-        from scipy import signal
+        return apply_steps(steps, samples)
     except ImportError:
         raise HostToolsError("the float reference of preprocessing needs SciPy: pip install thumbnet[train]") from None
-    for step in channel.steps:
-        if isinstance(step, Biquads):
-            values = signal.sosfilt(np.array(step.sections), values)
-        elif isinstance(step, Resample):
-            values = signal.upfirdn(np.array(step.taps) * step.up, values, step.up, step.down)
-        else:
-            values = np.abs(values)
-    return values
 
 
 def _digital_signals(path: Path) -> dict[str, tuple[Array, float]]:

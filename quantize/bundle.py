@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import BundleError
+from .signals import check_signals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ MODEL = "model.tflite"
 _EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 _LARGEST_MEMBER = 64 << 20
 
-# Key of the manifest -> type; all are required.
+# Key of the manifest -> type; all are required, "signals" may be there besides.
 _KEYS: Mapping[str, type] = {
     "schema_version": int,
     "kind": str,
@@ -88,6 +89,7 @@ class Bundle:
         licences: Sequence[str],
         versions: Mapping[str, str],
         kind: str = "sleep-staging",
+        signals: Mapping[str, Any] | None = None,
     ) -> Bundle:
         """Put a bundle of one model together.
 
@@ -115,6 +117,8 @@ class Bundle:
             Of the programs that made the model.
         kind : str
             What the bundle does; one of `KINDS`.
+        signals : mapping, optional
+            What the device does between its converter and the model, see :mod:`.signals`.
 
         Returns
         -------
@@ -143,6 +147,7 @@ class Bundle:
             "training": dict(training),
             "licences": list(licences),
             "versions": dict(versions),
+            **({} if signals is None else {"signals": dict(signals)}),
         }
         _check_manifest(manifest, "the new bundle")
         return cls(manifest, {MODEL: tflite})
@@ -161,6 +166,12 @@ class Bundle:
     def channels(self) -> tuple[str, ...]:
         """Name of each channel, in the order of the model's rows."""
         return tuple(channel["name"] for channel in self.manifest["channels"])
+
+    @property
+    def signals(self) -> dict[str, Any] | None:
+        """What the device does between its converter and the model; None where nothing is declared."""
+        declared: dict[str, Any] | None = self.manifest.get("signals")
+        return declared
 
     @property
     def rate(self) -> float:
@@ -309,9 +320,7 @@ def _check_manifest(manifest: Mapping[str, Any], where: str) -> None:
         _check_keys(model, {"file": str, "role": str, "sha256": str}, f"{where}: model")
     if not manifest["channels"] or not manifest["labels"]:
         raise BundleError(f"{where} needs at least one channel and one label")
-    for channel in manifest["channels"]:
-        _check_keys(channel, _CHANNEL_KEYS, f"{where}: channel")
-        _check_channel(channel, where)
+    _check_channels(manifest, where)
     for step in manifest["preprocessing"]:
         _check_keys(step, {"step": str}, f"{where}: preprocessing step")
     for key in ("labels", "licences"):
@@ -328,6 +337,14 @@ def _check_keys(table: Any, keys: Mapping[str, Any], where: str) -> None:
         if not isinstance(table[key], kind) or isinstance(table[key], bool):
             names = [item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,))]
             raise BundleError(f"{where}: {key} must be {' or '.join(names)}, got {table[key]!r}")
+
+
+def _check_channels(manifest: Mapping[str, Any], where: str) -> None:
+    for channel in manifest["channels"]:
+        _check_keys(channel, _CHANNEL_KEYS, f"{where}: channel")
+        _check_channel(channel, where)
+    if "signals" in manifest:
+        check_signals(manifest["signals"], [channel["name"] for channel in manifest["channels"]], where)
 
 
 def _check_channel(channel: Mapping[str, Any], where: str) -> None:

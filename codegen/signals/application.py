@@ -101,6 +101,34 @@ def with_signals(model: CompiledModel, plan: SignalPlan, generator: str) -> Comp
     )
 
 
+def signal_files(model: CompiledModel, plan: SignalPlan, generator: str) -> dict[str, str]:
+    """Sources of the preprocessing alone, for an application that calls it beside the model.
+
+    Parameters
+    ----------
+    model : CompiledModel
+        By any schedule; its prefix and core are used.
+    plan : SignalPlan
+        Preprocessing.
+    generator : str
+        Who writes.
+
+    Returns
+    -------
+    dict of str to str
+        ``src/<prefix>_signals.{h,c}``, the kernels, and the model's manifest with the declaration.
+
+    Raises
+    ------
+    OptionError
+        When the plan's codes cannot be the model's input.
+    """
+    _check_codes(model, plan)
+    files = emit_signals(design(plan), model.prefix, generator, find_target(model.target))
+    manifest = json.loads(model.files[f"{model.prefix}.json"]) | {"signals": plan.to_dict()}
+    return files | {f"{model.prefix}.json": json.dumps(manifest, indent=2) + "\n"}
+
+
 def samples_of(model: CompiledModel, plan: SignalPlan) -> int:
     """Samples per channel that give all slices of one window."""
     up, down = plan.ratio
@@ -169,13 +197,21 @@ def _layout(model: CompiledModel, plan: SignalPlan) -> _Layout:
 
 
 def _check_input(model: CompiledModel, plan: SignalPlan) -> None:
+    if plan.normalise is None and not model.schedule.slices:
+        raise OptionError("signals: the model must run as a stream behind its preprocessing; --schedule stream")
+    _check_codes(model, plan)
+
+
+def _check_codes(model: CompiledModel, plan: SignalPlan) -> None:
     if len(model.inputs) != 1 or model.inputs[0].dtype != "int8":
         found = ", ".join(t.dtype for t in model.inputs)
         raise OptionError(f"signals: the model takes one int8 input behind its preprocessing, got {found}")
     tensor = model.inputs[0]
     if plan.normalise is None:
-        if not model.schedule.slices:
-            raise OptionError("signals: the model must run as a stream behind its preprocessing; --schedule stream")
+        if tensor.bytes % len(plan.channels):
+            raise OptionError(
+                f"signals: {len(plan.channels)} channels are declared, the model's input has shape {list(tensor.shape)}"
+            )
         if tensor.zero_point != 0:
             raise OptionError(f"signals: the input's zero point is 0 for scaled channels, got {tensor.zero_point}")
     elif (plan.normalise.scale, plan.normalise.zero_point) != (tensor.scale, tensor.zero_point):

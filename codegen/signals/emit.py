@@ -125,6 +125,7 @@ def emit_signals(plan: IntegerPlan, prefix: str, generator: str, target: Target)
         "generator": generator,
         "channels": channels,
         "bits": plan.bits,
+        "rate": None if plan.rate is None else f"{plan.rate:g}",
         "point": plan.point,
         "up": up,
         "down": down,

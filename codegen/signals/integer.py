@@ -96,6 +96,8 @@ class IntegerPlan:
         Bits behind the binary point of a value: value = count * 2**point.
     ratio : (int, int)
         Slices out per samples in.
+    rate : float or None
+        Samples per second of the converter, for the comment of the C.
     """
 
     bits: int
@@ -103,6 +105,7 @@ class IntegerPlan:
     ratio: tuple[int, int]
     channels: tuple[IntegerChannel, ...]
     normalise: IntegerMinMax | None
+    rate: float | None = None
 
 
 def design(plan: SignalPlan) -> IntegerPlan:
@@ -115,7 +118,8 @@ def design(plan: SignalPlan) -> IntegerPlan:
     """
     point = max(_POINT - plan.bits, 0)
     normalise = None if plan.normalise is None else _min_max(plan.normalise)
-    return IntegerPlan(plan.bits, point, plan.ratio, tuple(_channel(c, point) for c in plan.channels), normalise)
+    channels = tuple(_channel(c, point) for c in plan.channels)
+    return IntegerPlan(plan.bits, point, plan.ratio, channels, normalise, plan.rate)
 
 
 def _channel(channel: ChannelPlan, point: int) -> IntegerChannel:

@@ -116,6 +116,8 @@ class SignalPlan:
         In the order of the network's rows.
     normalise : MinMax or None
         For networks that take normalised windows.
+    rate : float or None
+        Samples per second of the converter, where it is known; the filters were designed for it.
 
     Raises
     ------
@@ -126,6 +128,7 @@ class SignalPlan:
     bits: int
     channels: tuple[ChannelPlan, ...]
     normalise: MinMax | None = None
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         if not 2 <= self.bits <= MAX_BITS:
@@ -140,6 +143,8 @@ class SignalPlan:
             raise OptionError(f"signals: all channels are resampled by one ratio, got {found}")
         if self.normalise is not None:
             _check_normalise(self.normalise)
+        if self.rate is not None and not (math.isfinite(self.rate) and self.rate > 0):
+            raise OptionError(f"signals: the converter's rate is a positive number of Hz, got {self.rate!r}")
 
     @property
     def ratio(self) -> tuple[int, int]:
@@ -150,6 +155,8 @@ class SignalPlan:
     def to_dict(self) -> dict[str, Any]:
         """JSON form, as bundles carry it."""
         content: dict[str, Any] = {"bits": self.bits, "channels": [_channel_to_dict(c) for c in self.channels]}
+        if self.rate is not None:
+            content["rate"] = self.rate
         if self.normalise is not None:
             content["normalise"] = {"scale": self.normalise.scale, "zero_point": self.normalise.zero_point}
         return content
@@ -158,11 +165,12 @@ class SignalPlan:
     def from_dict(cls, content: Mapping[str, Any]) -> SignalPlan:
         """Read the JSON form; OptionError where it is malformed."""
         try:
-            normalise = content.get("normalise")
+            normalise, rate = content.get("normalise"), content.get("rate")
             return cls(
                 int(content["bits"]),
                 tuple(_channel_from_dict(c) for c in content["channels"]),
                 None if normalise is None else MinMax(float(normalise["scale"]), int(normalise["zero_point"])),
+                None if rate is None else float(rate),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise OptionError(f"signals: the declaration is malformed: {error!r}") from None

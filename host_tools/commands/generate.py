@@ -45,6 +45,12 @@ _DEFAULT_TARGET = "cortex-m4"
     metavar="NAME",
     help="Leave an optimisation out; the outputs stay the same. Give it several times for several.",
 )
+@click.option(
+    "--signals",
+    metavar="FILE",
+    help="Generate the preprocessing of this declaration too (JSON, or `bundle` for the model's own). With --app the "
+    "model then streams behind it.",
+)
 @click.option("--explain", is_flag=True, help="Tell what the compiler did to the model and why, with counts.")
 @click.option("--force", is_flag=True, help="Overwrite files that thumbnet did not write.")
 @json_option
@@ -62,6 +68,7 @@ def command(
     app: bool,
     disable: tuple[str, ...],
     optimize: str,
+    signals: str | None,
     explain: bool,
     force: bool,
     as_json: bool,
@@ -91,6 +98,7 @@ def command(
         disable=disable,
         optimize=optimize,
         explain=explain,
+        signals=signals,
     )
     if as_json:
         jsonout.emit("generate/1", result.to_dict())

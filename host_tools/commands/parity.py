@@ -51,7 +51,7 @@ _DEFAULT_WINDOWS = 16
     "signals",
     metavar="FILE",
     help="Run the preprocessing of this declaration (JSON, or `bundle` for the model's own) on the device too; "
-    "windows are then samples of the converter.",
+    "windows are then samples of the converter, and the model streams.",
 )
 @click.option("--recording", type=PATH, help="With --signals: windows from the digital samples of this EDF file.")
 @click.option("--labels", type=PATH, help="Class of each window (.npy), to report accuracy.")
@@ -120,6 +120,7 @@ def _run(
     from ..parity import Expected
     from ..parity_run import ParityPlan, accuracy, agreement, float_classes, run_boards
     from ..progress import progress_bars
+    from ..signals import schedule_behind
     from ..windows import load_labels
 
     if port is not None and len(_expand(boards)) > 1:
@@ -130,7 +131,7 @@ def _run(
         front, windows = None, _windows(given, inputs, count, seed)
     else:
         front = _front(given, signals, schedule, inputs, recording, count, seed)
-        windows = front.windows
+        windows, schedule = front.windows, schedule_behind(front.plan, schedule)
     classes = load_labels(labels, len(windows)) if labels else None
     named = float_classes(open_float_model(float_model), windows.real, len(windows)) if float_model else None
     oracle = open_oracle(given.tflite, engine)

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thumbnet.codegen.signals import SignalPlan
 from thumbnet.quantize.bundle import MANIFEST, MODEL, Bundle
 from thumbnet.quantize.errors import BundleError
 from thumbnet.quantize.scaling import ChannelScaling
+from thumbnet.quantize.signals import declare_signals, to_counts
+from thumbnet.training.sleep.config import SignalConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 TFLITE = b"\x1c\0\0\0TFL3" + bytes(range(256))
@@ -188,3 +191,65 @@ def test_every_key_is_documented():
     manifest = bundle().manifest
     for key in (*manifest, *manifest["channels"][0], *manifest["models"][0]):
         assert f"`{key}`" in page, key
+
+
+# --- preprocessing on the device ----------------------------------------------------------------------------
+
+
+def declared(**changes) -> dict:
+    config = SignalConfig.from_table({
+        "channels": {"EEG": "C3", "EMG": "EMG1"},
+        "emg": "raw",
+        "filters": {"EEG": {"highpass": 0.3}, "EMG": {"envelope": 4}},
+        "converter": {"bits": 12, "microvolts_per_count": {"EEG": 0.1, "EMG": 0.02}, "rate": 200},
+    })  # fmt: skip
+    return {**declare_signals(config, SCALING), **changes}
+
+
+def test_the_declaration_ends_in_the_codes_of_the_scaling_and_reads_back():
+    made = bundle(signals=declared())
+    read = Bundle.from_bytes(made.to_bytes())
+    assert read.signals == json.loads(json.dumps(made.signals)) and bundle().signals is None
+    assert (read.signals["bits"], read.signals["rate"]) == (12, 200.0)
+    rows = read.signals["channels"]
+    assert [row["microvolts_per_code"] for row in rows] == [181.3 / 127, 12.07 / 127]
+    assert [row["microvolts_per_count"] for row in rows] == [0.1, 0.02]
+    assert [[step["step"] for step in row["steps"]] for row in rows] == [
+        ["biquads", "resample"],
+        ["rectify", "biquads", "resample"],
+    ]
+    plan = SignalPlan.from_dict(read.signals)
+    assert plan.ratio == (1, 2) and plan.rate == 200 and plan.to_dict() == read.signals
+
+
+def test_without_filters_and_converter_nothing_is_declared():
+    assert declare_signals(SignalConfig(emg="raw"), SCALING) is None
+
+
+def test_the_converter_rounds_and_clips():
+    counts = to_counts(declared(), np.array([[0.14, -0.16, 1e6], [0.03, -1e6, 0.0]]))
+    assert counts.tolist() == [[1, -2, 2047], [2, -2048, 0]] and counts.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("signals", "words"),
+    [
+        (3, "signals must be a JSON object, got 3"),
+        (declared(bits=1.5), "signals: bits must be int, got 1.5"),
+        (declared(rate=-1), "signals: rate must be positive, got -1"),
+        (declared(channels=[]), r"must name the channels \['EEG', 'EMG'\] in this order, got \[\]"),
+        (declared(channels=declared()["channels"][::-1]), r"got \['EMG', 'EEG'\]"),
+        (declared(channels=[{"name": "EEG"}, {"name": "EMG"}]), "of channel 'EEG': microvolts_per_count must be int"),
+        (
+            declared(channels=[{**row, "steps": [{"step": "median"}]} for row in declared()["channels"]]),
+            "of channel 'EEG': step must be one of .*, got 'median'",
+        ),
+        (
+            declared(channels=[{**row, "steps": [{"step": "biquads"}]} for row in declared()["channels"]]),
+            "step 'biquads': sections must be list or int, got None",
+        ),
+    ],
+)
+def test_a_malformed_declaration_is_refused(signals, words):
+    with pytest.raises(BundleError, match=words):
+        Bundle.from_bytes(altered(signals=signals))
