@@ -62,9 +62,9 @@ def check_budgets(
             limit, value = getattr(table, key), board["profile"].get(key)
             if limit is not None and value is not None:
                 found.append(Budget(key, board["name"], limit, value, value <= limit))
-        mismatches = board["parity"]["mismatches"]
-        limit = table.parity_mismatches
-        found.append(Budget("parity_mismatches", board["name"], limit, mismatches, mismatches <= limit))
+        for where, mismatches in _mismatches(board):
+            limit = table.parity_mismatches
+            found.append(Budget("parity_mismatches", where, limit, mismatches, mismatches <= limit))
     if table.accuracy_drop is not None:
         drop = round(metrics["float"]["accuracy"] - metrics["int8"]["accuracy"], 9)
         found.append(
@@ -74,3 +74,13 @@ def check_budgets(
         ok = agreement >= table.agreement
         found.append(Budget("agreement", "held-out windows", table.agreement, agreement, ok))
     return found
+
+
+def _mismatches(board: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Mismatches of the model, and of the model behind its preprocessing where that was run."""
+    rows = [(str(board["name"]), int(board["parity"]["mismatches"]))]
+    behind = board["parity"].get("signals")
+    if behind is None:
+        return rows
+    # Codes that differ count even where the outputs come out equal.
+    return [*rows, (f"{board['name']} from samples", max(behind["mismatches"], int(not behind["passed"])))]

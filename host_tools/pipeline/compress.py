@@ -12,6 +12,7 @@ from .context import Run
 from .firmware import PARITY_WINDOWS
 from .hashing import versions
 from .quiet import quiet_libraries
+from .samples import write_samples
 from .train import MODEL, scaling_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 INT8_RESULTS = "test_int8.npz"
-_CODE = ("quantize", "training/metrics.py", "host_tools/convert.py", "host_tools/pipeline/compress.py")
+_CODE = ("quantize", "training/metrics.py", "host_tools/convert.py", "host_tools/pipeline/compress.py",
+         "host_tools/pipeline/samples.py")  # fmt: skip
 _PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "tflite-micro", "numpy")
 
 
@@ -87,9 +89,9 @@ def _compare(run: Run, folder: Path, scaling: ChannelScaling, tflite: bytes, flo
         onsets=test.onsets,
         recordings=test.recordings.astype(str),
     )
-    windows = test.signals[spread(len(test), run.recipe.boards.windows)]
-    np.save(folder / PARITY_WINDOWS, scaling.to_int8(windows))
-    return found.to_dict()
+    windows = test.take(spread(len(test), run.recipe.boards.windows))
+    np.save(folder / PARITY_WINDOWS, scaling.to_int8(windows.signals))
+    return {**found.to_dict(), **write_samples(run, folder, windows, scaling)}
 
 
 def _calibration(run: Run) -> Array:
@@ -107,6 +109,7 @@ def spread(available: int, wanted: int) -> Array:
 
 def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array) -> Bundle:
     from thumbnet.quantize.bundle import Bundle
+    from thumbnet.quantize.signals import declare_signals
     from thumbnet.training.sleep.stages import STAGES
 
     facts, trained = run.folder.facts("signals"), run.folder.facts("train")
@@ -134,6 +137,7 @@ def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array
         },
         licences=[facts["licence"]],
         versions=versions(("thumbnet", *_PACKAGES)),
+        signals=declare_signals(run.config, scaling),
     )
 
 

@@ -8,10 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thumbnet.codegen import analyze_model, compile_model
+from thumbnet.codegen import GENERATOR, analyze_model, compile_model
+from thumbnet.codegen.signals import SignalPlan
+from thumbnet.codegen.signals.application import signal_files
 
 from ..elf import Footprint, Symbol, read_footprint
 from ..oracle import open_oracle
@@ -22,6 +25,7 @@ from ..windows import load_windows
 from ..workbench import Workbench
 from .context import Run
 from .hashing import versions
+from .samples import SAMPLES, Behind, open_samples
 
 if TYPE_CHECKING:
     from ..boards import Board
@@ -31,22 +35,27 @@ _BUILD_CODE = ("codegen", "firmware", "host_tools/build.py", "host_tools/hostbui
                "host_tools/workbench.py")  # fmt: skip
 _DEVICE_CODE = (*_BUILD_CODE, "host_tools/link", "host_tools/devices", "host_tools/tensors.py")
 _PARITY_CODE = (*_DEVICE_CODE, "host_tools/parity.py", "host_tools/parity_run.py", "host_tools/oracle.py",
-                "host_tools/windows.py")  # fmt: skip
+                "host_tools/windows.py", "host_tools/signals.py", "host_tools/pipeline/samples.py")  # fmt: skip
 _PROFILE_CODE = (*_DEVICE_CODE, "host_tools/profile.py")
 
 
 def generate(run: Run) -> None:
     """Write the C of the model once for each core among the boards."""
     prefix, schedule = run.recipe.codegen.prefix, run.recipe.codegen.schedule
+    declared = run.model.bundle.signals if run.model.bundle else None
     for target in dict.fromkeys(board.target for board in run.boards):
 
         def work(folder: Path, target: str = target) -> dict[str, Any]:
             compiled = compile_model(run.model.tflite, target=target, prefix=prefix, schedule=schedule)
+            if declared is not None:
+                beside = signal_files(compiled, SignalPlan.from_dict(declared), GENERATOR)
+                compiled = replace(compiled, files={**compiled.files, **beside})
             compiled.write(folder / "generated" / target)
             nodes = [layer.node for layer in compiled.layers]
             return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "nodes": nodes}
 
-        depends = {"model": run.model.sha256, "target": target, "prefix": prefix, "schedule": schedule}
+        depends = {"model": run.model.sha256, "target": target, "prefix": prefix, "schedule": schedule,
+                   "signals": declared}  # fmt: skip
         run.stage(f"generate:{target}", depends, ("codegen", "firmware/kernels"), work)
 
 
@@ -58,25 +67,26 @@ def boards(run: Run) -> None:
     HostToolsError
         The first board's failure, after the others have finished.
     """
-    expected = _expected(run)
+    expected, behind = _expected(run)
     with tempfile.TemporaryDirectory(prefix="thumbnet-", ignore_cleanup_errors=True) as scratch:
         workers = max(1, min(len(run.boards), os.cpu_count() or 1))
         with ThreadPoolExecutor(workers, thread_name_prefix="board") as pool:
-            jobs = [pool.submit(_one_board, run, board, expected, Path(scratch)) for board in run.boards]
+            jobs = [pool.submit(_one_board, run, board, expected, behind, Path(scratch)) for board in run.boards]
         for job in jobs:
             job.result()
 
 
-def _expected(run: Run) -> Expected:
-    """Open the oracle with the held-out windows; it computes only what a board asks for."""
+def _expected(run: Run) -> tuple[Expected, Behind | None]:
+    """Open the oracle with the held-out windows, prepared and as samples; it computes only what a board asks for."""
     inputs = analyze_model(run.model.tflite).inputs
     windows = load_windows([run.folder.output(PARITY_WINDOWS)], inputs, None)
-    return Expected(open_oracle(run.model.tflite), windows)
+    # An oracle each: they are locked apart.
+    return Expected(open_oracle(run.model.tflite), windows), open_samples(run, open_oracle(run.model.tflite))
 
 
-def _one_board(run: Run, board: Board, expected: Expected, scratch: Path) -> None:
+def _one_board(run: Run, board: Board, expected: Expected, behind: Behind | None, scratch: Path) -> None:
     _build(run, board, scratch)
-    _parity(run, board, expected, scratch)
+    _parity(run, board, expected, behind, scratch)
     _profile(run, board, scratch)
 
 
@@ -106,16 +116,19 @@ def _compiler_version(board: Board) -> str:
     return program_version("cc" if board.is_host else "arm-none-eabi-gcc")[1]
 
 
-def _parity(run: Run, board: Board, expected: Expected, scratch: Path) -> None:
+def _parity(run: Run, board: Board, expected: Expected, behind: Behind | None, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
         plan = ParityPlan(run.model, expected, scratch, schedule=run.recipe.codegen.schedule)
         facts = run_board(plan, board, run.new_task).to_dict()
+        if behind is not None:
+            facts["signals"] = behind.run(board, scratch / "behind", run.new_task)
         return _note(folder, "parity", board, facts)
 
     depends = {
         "elf": run.output_hash(f"build:{board.name}", f"firmware/{board.name}.elf"),
         "windows": run.output_hash("compress", PARITY_WINDOWS),
         "oracle": expected.oracle_name,
+        "signals": None if behind is None else [behind.front.plan.to_dict(), run.output_hash("compress", SAMPLES)],
     }
     run.stage(f"parity:{board.name}", depends, _PARITY_CODE, work)
 

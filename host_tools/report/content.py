@@ -67,7 +67,8 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         "boards": boards,
         "budgets": [budget.to_dict() for budget in budgets],
         "stages": _stage_seconds(folder),
-        "signals": {key: value for key, value in signals.items() if key != "inputs"},
+        "signals": {key: value for key, value in signals.items() if key != "inputs"}
+        | {"device": compressed.get("signals")},
         "seeds": folder.info["seeds"],
         "versions": folder.info["versions"],
         "hashes": _hashes(folder),

@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from . import charts, formats
+from .device import device_facts
 from .folds import comparison_rows, fold_sections, matrix_rows
 
 Content = Mapping[str, Any]
@@ -307,4 +308,4 @@ def _signal_facts(report: Content) -> list[tuple[str, str]]:
         who = ", ".join(signals["subjects"][part])
         facts.append((part, f"{formats.count(signals['windows'][part])} windows, subjects {who}"))
     counts = ", ".join(f"{name} {formats.count(count)}" for name, count in signals["counts"].items())
-    return [*facts, ("stages", counts)]
+    return [*facts, ("stages", counts), *device_facts(report)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import formats
+from .device import device_facts
 
 
 def print_summary(report: Mapping[str, Any], page: Path) -> None:
@@ -34,6 +35,8 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
     console.print(boards)
     for oracle, windows in {(b["parity"]["oracle"], b["parity"]["windows"]) for b in report["boards"]}:
         console.print(f"  mismatches: output bytes of {windows} windows a board against {oracle}", soft_wrap=True)
+    for name, text in device_facts(report):
+        console.print(f"  {name}: {text}", soft_wrap=True, markup=False)
     console.print(f"  report: [bold]{page}[/]", soft_wrap=True)
 
 
