@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from .windows import kind_of
 
 #: Value of --signals that stands for the declaration in the bundle.
 BUNDLE = "bundle"
-_WINDOWS_IN_FLOAT = 4
+_WINDOWS_IN_FLOAT = 16
 _LOWEST, _HIGHEST, _SILENCE = "lowest", "highest", "zero point"
 
 
@@ -158,13 +159,17 @@ class Front:
     model: CompiledModel
     windows: SampleWindows | RecordedWindows
 
+    @cached_property
+    def differences(self) -> list[FloatDifference]:
+        """How far each channel is from floating point over the first windows; the same for every board."""
+        return float_differences(self, _WINDOWS_IN_FLOAT)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON form: how far each channel is from floating point, in microvolts, over the first windows."""
-        rows = float_differences(self, _WINDOWS_IN_FLOAT)
         return {
             "channels": [
                 {"name": row.channel, "float_difference_max_uv": row.largest, "float_difference_rms_uv": row.rms}
-                for row in rows
+                for row in self.differences
             ]
         }
 
