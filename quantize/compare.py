@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,16 @@ import numpy as np
 from ..training.mapped import Windows, chunks_of
 from ..training.metrics import Interval, StagingMetrics, bootstrap_interval, share_equal, staging_metrics
 from .errors import InferenceError
-from .inference import Advance, Prediction, open_litert, prediction_of, run_float, run_int8
+from .inference import (
+    Advance,
+    Prediction,
+    open_litert,
+    operators_of,
+    prediction_of,
+    run_float,
+    run_int8,
+    run_int16,
+)
 from .scaling import ChannelScaling, to_codes
 
 LAYER_WINDOWS = 16
@@ -183,6 +192,65 @@ def predict_both(
     )
 
 
+def predict_file(tflite: bytes, kind: str, scaling: ChannelScaling, signals: Windows) -> Prediction:
+    """Stages of one file, whatever its numbers are.
+
+    Parameters
+    ----------
+    tflite : bytes
+        The model.
+    kind : str
+        "float", "int8" or "int16x8".
+    scaling : ChannelScaling
+        From microvolts to the network's input.
+    signals : numpy.ndarray
+        Shape (N, channels, samples), microvolts.
+
+    Raises
+    ------
+    QuantizeError
+        Signals that cannot be scaled, or a model that does not take them.
+    """
+    values, engine = [], "LiteRT float32" if kind == "float" else "LiteRT int16x8"
+    for chunk in chunks_of(signals):
+        inputs = scaling.apply(chunk)
+        if kind == "int8":
+            result = run_int8(tflite, to_codes(inputs))
+            values.append(prediction_of(result.codes, result.values, result.engine))
+        else:
+            outputs = run_float(tflite, inputs) if kind == "float" else run_int16(tflite, inputs)
+            values.append(prediction_of(outputs, outputs, engine))
+    return Prediction(
+        np.concatenate([value.stages for value in values]),
+        np.concatenate([value.probabilities for value in values]),
+        values[0].engine,
+    )
+
+
+def accuracy_drop(
+    labels: np.ndarray, before: np.ndarray, after: np.ndarray, subjects: np.ndarray, *, seed: int = 0
+) -> dict[str, Any]:
+    """Accuracy that a change costs, in points of 100, with a 95 % bootstrap interval over subjects.
+
+    Parameters
+    ----------
+    labels, before, after, subjects : numpy.ndarray
+        Scored stage, stages named before and after the change, and person of each epoch.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        As :meth:`.metrics.Interval.to_dict`, with `epochs`: how many more epochs are wrong.
+    """
+    found = bootstrap_interval(
+        lambda a, b: 100 * float(np.mean(a) - np.mean(b)), [before == labels, after == labels], subjects, seed=seed
+    )
+    lost = int((before == labels).sum() - (after == labels).sum())
+    return {**found.to_dict(), "unit": "points of accuracy", "epochs": lost}
+
+
 def layer_noise(float_tflite: bytes, int8_tflite: bytes, inputs: np.ndarray) -> tuple[LayerNoise, ...]:
     """Signal-to-noise ratio of every layer's output.
 
@@ -226,7 +294,7 @@ def layer_noise(float_tflite: bytes, int8_tflite: bytes, inputs: np.ndarray) -> 
 
 
 def _paired_layers(floating: Any, exact: Any) -> list[tuple[dict[str, Any], int, int]]:
-    left, right = list(_operators(floating)), list(_operators(exact))
+    left, right = list(operators_of(floating)), list(operators_of(exact))
     if [op["op_name"] for op in left] != [op["op_name"] for op in right]:
         raise InferenceError(
             f"the float and the int8 model are not the same network: {len(left)} operators "
@@ -234,13 +302,6 @@ def _paired_layers(floating: Any, exact: Any) -> list[tuple[dict[str, Any], int,
             f"({', '.join(sorted({op['op_name'] for op in right}))})"
         )
     return [(b, int(a["outputs"][0]), int(b["outputs"][0])) for a, b in zip(left, right, strict=True)]
-
-
-def _operators(interpreter: Any) -> Iterator[dict[str, Any]]:
-    # LiteRT has no public list of operators; the underscore is its only way to tell.
-    for op in interpreter._get_ops_details():
-        if op["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
-            yield op
 
 
 def _dequantized(interpreter: Any, index: int) -> np.ndarray:

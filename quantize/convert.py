@@ -41,6 +41,33 @@ def convert_int8(model: keras.Model, calibration: np.ndarray) -> bytes:
         The model has several inputs or a free dimension besides the batch; the calibration is empty, of another
         shape, outside [-1, 1] or not finite; or the converter refuses the model.
     """
+    converter, _ = calibrated_converter(model, calibration)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return _convert(converter, model)
+
+
+def convert_int16(model: keras.Model, calibration: np.ndarray) -> bytes:
+    """Convert to 16x8: int8 weights, int16 activations, input and output.
+
+    The step of every activation is 256 times finer than in int8; LiteRT and TensorFlow Lite Micro run such files.
+
+    Parameters, result and errors are those of :func:`convert_int8`. Calibration needs no pinned range here, but gets
+    the same, so that both files stand for the same inputs.
+    """
+    converter, _ = calibrated_converter(model, calibration)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8]
+    converter.inference_input_type = tf.int16
+    converter.inference_output_type = tf.int16
+    return _convert(converter, model)
+
+
+def calibrated_converter(model: keras.Model, calibration: np.ndarray):
+    """Return TensorFlow's converter of a model with a batch of 1, and the windows that will calibrate it.
+
+    Parameters and errors are those of :func:`convert_int8`.
+    """
     shape = _input_shape(model)
     calibration = _checked_calibration(calibration, shape)
 
@@ -51,7 +78,17 @@ def convert_int8(model: keras.Model, calibration: np.ndarray) -> bytes:
     converter = _converter(model, shape)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return converter, calibration
+
+
+def convert_aware(model: keras.Model) -> bytes:
+    """Convert a model that was trained quantization-aware (:func:`.aware.train_aware`) to full-integer int8.
+
+    Ranges come from its training; nothing is calibrated.
+    """
+    converter = _converter(model, _input_shape(model))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    # Asking for int8 operators alone would ask for calibration windows, which the model does not need.
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     return _convert(converter, model)

@@ -8,7 +8,7 @@ by one code where a fully connected layer rounds once instead of twice. Every re
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -171,6 +171,43 @@ def run_float(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
     return outputs
 
 
+def run_int16(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
+    """Run a 16x8 model of one input and one output over windows, in LiteRT.
+
+    Parameters
+    ----------
+    tflite : bytes
+        A model with int16 input and output and a batch of 1.
+    inputs : numpy.ndarray
+        float32, shape (N, *input shape without the batch).
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (N, *output shape without the batch).
+
+    Raises
+    ------
+    InferenceError
+        The model is damaged or not int16; inputs do not fit; or LiteRT is not installed.
+    """
+    interpreter = open_litert(tflite)
+    source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    if source["dtype"] is not np.int16 or tuple(source["shape"][1:]) != inputs.shape[1:]:
+        raise InferenceError(
+            f"a 16x8 model takes int16 of the shape (windows, {', '.join(map(str, inputs.shape[1:]))}), "
+            f"this one takes {np.dtype(source['dtype'])} {tuple(map(int, source['shape']))}"
+        )
+    scale, zero_point = source["quantization"]
+    outputs = np.empty((len(inputs), *sink["shape"][1:]), np.float32)
+    for place, window in enumerate(inputs):
+        codes = np.clip(np.rint(window / scale) + zero_point, -32768, 32767).astype(np.int16)
+        interpreter.set_tensor(source["index"], codes[None])
+        interpreter.invoke()
+        outputs[place] = dequantize(interpreter.get_tensor(sink["index"])[0], *sink["quantization"])
+    return outputs
+
+
 def dequantize(codes: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """Turn codes into the float32 values they stand for."""
     return ((codes.astype(np.int32) - zero_point) * np.float64(scale)).astype(np.float32)
@@ -213,6 +250,14 @@ def open_litert(tflite: bytes, *, reference: bool = False, keep_tensors: bool = 
     except (ValueError, RuntimeError) as error:
         raise InferenceError(f"LiteRT refuses the model: {_first_line(error)}") from None
     return interpreter
+
+
+def operators_of(interpreter: Any) -> Iterator[dict[str, Any]]:
+    """Give the operators of an opened model in order, without those that change numbers between float and int8."""
+    # LiteRT has no public list of operators; the underscore is its only way to tell.
+    for op in interpreter._get_ops_details():
+        if op["op_name"] not in ("QUANTIZE", "DEQUANTIZE", "DELEGATE"):
+            yield op
 
 
 @dataclass(frozen=True)

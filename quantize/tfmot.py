@@ -11,10 +11,12 @@ import os
 import sys
 from importlib import metadata
 from types import ModuleType
+from typing import Any
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 from .errors import ToolkitError
+from .graph import copy_model
 
 TESTED = {"tensorflow": "2.21.0", "tf-keras": "2.21.0", "tensorflow-model-optimization": "0.8.1"}
 """Versions that go together; pruning and quantization-aware training are tested with these."""
@@ -69,6 +71,85 @@ def check_versions(found: dict[str, str | None]) -> None:
             raise ToolkitError(
                 f"{name} {version} does not go with the others ({_others(found, name)}); tested is {tested}: {FIX}"
             )
+
+
+def with_sparsity(model: Any, share: float | None) -> Any:
+    """Wrap convolutions and dense layers so that training keeps part of their weights at 0.
+
+    The weights with the smallest magnitude of each layer are chosen anew every hundred steps. Depthwise kernels are
+    never pruned.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Left as it was.
+    share : float or None
+        Of each kernel's weights, above 0 and below 1; None: two of every four along the input channels, in
+        layers whose input channels are a multiple of four.
+
+    Returns
+    -------
+    keras.Model
+        To be trained, then given to :func:`without_wrappers`.
+    """
+    import tf_keras as keras
+
+    sparsity = load_tfmot().sparsity.keras
+    # The first training step is step 1, and masks are made where (step - begin) is a multiple of the frequency.
+    settings: dict[str, Any] = {"pruning_schedule": sparsity.ConstantSparsity(share or 0.5, begin_step=1)}
+    if share is None:
+        settings["sparsity_m_by_n"] = (2, 4)
+
+    def wrap(layer: Any) -> Any:
+        chosen = type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
+        if not chosen or (share is None and layer.input_shape[-1] % 4):
+            return layer
+        return sparsity.prune_low_magnitude(layer, **settings)
+
+    wrapped = keras.models.clone_model(copy_model(model), clone_function=wrap)
+    for layer in _pruned(wrapped):
+        layer.pruning_step.assign(0)
+    return wrapped
+
+
+def without_wrappers(model: Any) -> Any:
+    """Return a plain model from one of :func:`with_sparsity`, its chosen weights at exactly 0."""
+    for layer in _pruned(model):
+        layer.pruning_obj.weight_mask_op()
+    return copy_model(load_tfmot().sparsity.keras.strip_pruning(model))
+
+
+def _pruned(model: Any) -> list[Any]:
+    return [layer for layer in model.layers if hasattr(layer, "pruning_obj")]
+
+
+def quantization_aware(model: Any, *, keep_zeros: bool = False) -> Any:
+    """Return a model that computes with the rounding of int8 while it trains.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A functional model without models inside; left as it was.
+    keep_zeros : bool
+        Weights that are 0 stay 0.
+
+    Raises
+    ------
+    ToolkitError
+        tfmot does not know how to quantize a layer of it.
+    """
+    tfmot = load_tfmot()
+    quantization = tfmot.quantization.keras
+    copy = copy_model(model)
+    try:
+        if not keep_zeros:
+            return quantization.quantize_model(copy)
+        scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme
+        with quantization.quantize_scope():
+            return quantization.quantize_apply(quantization.quantize_annotate_model(copy), scheme())
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ToolkitError(f"model '{model.name}' cannot be trained quantization-aware: {reason}") from error
 
 
 def _check_keras() -> None:

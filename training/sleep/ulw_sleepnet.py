@@ -12,6 +12,7 @@ Source: Wang, Zhou, Xu, Cong, Al-Sa'd and Raitoharju, "ULW-SleepNet", ICASSP 202
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
@@ -27,13 +28,24 @@ HEAD_DROPOUT = 0.3
 layers = keras.layers
 
 
-def build_ulw_sleepnet(channels: int = 4, samples: int = 3000, classes: int = 5) -> keras.Model:
+def build_ulw_sleepnet(
+    channels: int = 4,
+    samples: int = 3000,
+    classes: int = 5,
+    *,
+    filters: Sequence[int] = FILTERS,
+    hidden_units: int = HIDDEN_UNITS,
+) -> keras.Model:
     """Build ULW-SleepNet with the channels as image rows.
 
     Parameters
     ----------
     channels, samples, classes
         Signals per epoch, samples per signal, and sleep stages.
+    filters : sequence of int
+        Filters of each block, one block each.
+    hidden_units : int
+        Of the dense layer before the last.
 
     Returns
     -------
@@ -43,10 +55,10 @@ def build_ulw_sleepnet(channels: int = 4, samples: int = 3000, classes: int = 5)
     """
     inputs = layers.Input((channels, samples, 1), name="signals")
     features = inputs
-    for number, filters in enumerate(FILTERS, start=1):
-        features = _dual_stream_block(features, filters, f"block{number}")
+    for number, count in enumerate(filters, start=1):
+        features = _dual_stream_block(features, count, f"block{number}")
     features = layers.AveragePooling2D((1, features.shape[2]), name="average")(features)
-    return _classifier(inputs, features, classes, "ulw_sleepnet")
+    return _classifier(inputs, features, classes, "ulw_sleepnet", hidden_units)
 
 
 def build_time_distributed(channels: int = 4, samples: int = 3000, classes: int = 5) -> keras.Model:
@@ -115,8 +127,8 @@ def _dual_stream_block_1d(features, filters: int, name: str):
     return layers.Dropout(BLOCK_DROPOUT, name=f"{name}_dropout")(added)
 
 
-def _classifier(inputs, features, classes: int, name: str) -> keras.Model:
+def _classifier(inputs, features, classes: int, name: str, hidden_units: int = HIDDEN_UNITS) -> keras.Model:
     features = layers.Flatten(name="concatenate")(features)
     features = layers.Dropout(HEAD_DROPOUT, name="head_dropout")(features)
-    features = layers.Dense(HIDDEN_UNITS, name="hidden")(features)
+    features = layers.Dense(hidden_units, name="hidden")(features)
     return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="stages")(features), name=name)
