@@ -19,6 +19,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import tf_keras as keras
 
 FILTERS = (8, 16, 32)
+TAPS = 3
 HIDDEN_UNITS = 64
 # Keras' 0.99 needs a thousand steps to follow the statistics of a batch; short trainings end before that.
 NORM_MOMENTUM = 0.9
@@ -34,6 +35,7 @@ def build_ulw_sleepnet(
     classes: int = 5,
     *,
     filters: Sequence[int] = FILTERS,
+    taps: int = TAPS,
     hidden_units: int = HIDDEN_UNITS,
 ) -> keras.Model:
     """Build ULW-SleepNet with the channels as image rows.
@@ -43,9 +45,11 @@ def build_ulw_sleepnet(
     channels, samples, classes
         Signals per epoch, samples per signal, and sleep stages.
     filters : sequence of int
-        Filters of each block, one block each.
+        Of each dual-stream block; as many blocks as numbers, each of which leaves a quarter of the samples.
+    taps : int
+        Samples under the depthwise kernels of the main streams.
     hidden_units : int
-        Of the dense layer before the last.
+        Of the hidden layer; 0 for none, which loses nothing in principle: the layer is linear.
 
     Returns
     -------
@@ -55,8 +59,8 @@ def build_ulw_sleepnet(
     """
     inputs = layers.Input((channels, samples, 1), name="signals")
     features = inputs
-    for number, count in enumerate(filters, start=1):
-        features = _dual_stream_block(features, count, f"block{number}")
+    for number, width in enumerate(filters, start=1):
+        features = _dual_stream_block(features, width, taps, f"block{number}")
     features = layers.AveragePooling2D((1, features.shape[2]), name="average")(features)
     return _classifier(inputs, features, classes, "ulw_sleepnet", hidden_units)
 
@@ -92,10 +96,10 @@ def _plain_name(variable) -> str:
     return f"{layer.removesuffix('_depthwise').removesuffix('_pointwise')}/{kind.removeprefix('pointwise_')}"
 
 
-def _dual_stream_block(features, filters: int, name: str):
+def _dual_stream_block(features, filters: int, taps: int, name: str):
     main = features
     for step in ("a", "b"):
-        main = layers.DepthwiseConv2D((1, 3), padding="same", use_bias=False, name=f"{name}_main_{step}_depthwise")(
+        main = layers.DepthwiseConv2D((1, taps), padding="same", use_bias=False, name=f"{name}_main_{step}_depthwise")(
             main
         )
         main = layers.Conv2D(filters, 1, name=f"{name}_main_{step}_pointwise")(main)
@@ -130,5 +134,6 @@ def _dual_stream_block_1d(features, filters: int, name: str):
 def _classifier(inputs, features, classes: int, name: str, hidden_units: int = HIDDEN_UNITS) -> keras.Model:
     features = layers.Flatten(name="concatenate")(features)
     features = layers.Dropout(HEAD_DROPOUT, name="head_dropout")(features)
-    features = layers.Dense(hidden_units, name="hidden")(features)
+    if hidden_units:
+        features = layers.Dense(hidden_units, name="hidden")(features)
     return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="stages")(features), name=name)
