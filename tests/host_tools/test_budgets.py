@@ -30,6 +30,18 @@ def test_without_limits_only_parity_is_checked():
 
 
 @pytest.mark.parametrize(
+    ("mismatches", "passed", "value"),
+    [(0, True, 0), (3, False, 3), (0, False, 1)],
+    ids=["equal", "bytes", "codes only"],
+)
+def test_parity_from_samples_of_the_converter_is_held_against_the_same_limit(mismatches, passed, value):
+    filtered = board()
+    filtered["parity"]["signals"] = {"mismatches": mismatches, "passed": passed}
+    plain, behind = check_budgets(BudgetsTable(), METRICS, 0.98, [filtered])
+    assert plain.ok and (behind.where, behind.value, behind.ok) == ("qemu_m4 from samples", value, passed)
+
+
+@pytest.mark.parametrize(
     ("key", "limit", "value"),
     [
         ("ram_bytes", 99_999, 100_000),

@@ -7,6 +7,7 @@ import re
 import pytest
 from report_sample import sample_report
 from thumbnet.host_tools.report import charts, formats
+from thumbnet.host_tools.report.device import device_facts
 from thumbnet.host_tools.report.page import render
 
 
@@ -74,6 +75,35 @@ def test_an_exceeded_budget_turns_the_verdict():
     text = render(report)
     assert 'class="verdict bad"' in text
     assert "Budget exceeded: ram_bytes on qemu_m4" in text
+
+
+def test_preprocessing_on_the_device_is_told_with_its_proof():
+    report = copy.deepcopy(sample_report())
+    channel = {"name": "EEG", "microvolts_per_count": 0.1, "steps": ["high-pass 0.3 Hz"], "share_clipped": 0.0125}
+    report["signals"]["device"] = {
+        "bits": 12,
+        "rate": 200.0,
+        "channels": [channel, {**channel, "name": "EMG", "steps": []}],
+    }
+    rows = [{"name": "EEG", "float_difference_max_uv": 0.0026, "float_difference_rms_uv": 0.0004}]
+    behind = {
+        "windows": 64,
+        "bytes": 320,
+        "mismatches": 0,
+        "passed": True,
+        "first_diverging_layer": None,
+        "channels": rows,
+    }
+    report["boards"][0]["parity"]["signals"] = behind
+    facts = dict(device_facts(report))
+    assert facts["converter"] == "12 bits, 200 Hz, 0.1 uV a count"
+    assert (facts["EEG"], facts["EMG"]) == ("high-pass 0.3 Hz", "no filter")
+    assert facts["clipped"] == "the converter's range clips 1.25% of the samples of EMG"
+    assert "0 of 320 output bytes of 64 windows differ, codes equal" in facts["qemu_m4 from samples"]
+    assert "at most 0.0026 uV" in facts["qemu_m4 from samples"] and "netduinoplus2 from samples" not in facts
+    assert "qemu_m4 from samples" in render(report)
+    behind |= {"passed": False, "first_diverging_layer": {"name": "preprocessing"}}
+    assert "first differing layer preprocessing" in dict(device_facts(report))["qemu_m4 from samples"]
 
 
 def test_without_boards_layers_history_or_night_it_still_stands():
