@@ -14,6 +14,7 @@ from .options import PATH, json_option
 if TYPE_CHECKING:
     from .pipeline.engines import Engine
     from .pipeline.folder import RunFolder
+    from .recipes import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 RECIPES = {"sleep": "sleep_demo.toml"}
@@ -61,8 +62,9 @@ def perform_part(
     output: Path | None,
     last: str,
     engine: Engine | None = None,
+    change: Callable[[Recipe], Recipe] | None = None,
 ) -> RunFolder:
-    """Run a recipe up to a stage, with progress on standard error."""
+    """Run a recipe up to a stage, with progress on standard error; `change` says what options make of the recipe."""
     from .pipeline.runner import run_part, with_data
     from .progress import progress_bars
     from .recipes import load_recipe
@@ -70,6 +72,8 @@ def perform_part(
     table = load_recipe(recipe or shipped_recipe(task))
     if data is not None:
         table = with_data(table, data)
+    if change is not None:
+        table = change(table)
     place = output or Path("runs") / table.name
     with quiet_stdout(), progress_bars() as new_task:
         return run_part(table, place, last, lambda line: click.echo(line, err=True), new_task, engine)

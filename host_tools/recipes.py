@@ -148,6 +148,44 @@ class QuantizeTable(_Table):
     seed: int = Field(default=1, ge=0, description="which training windows calibrate")
 
 
+class CompressionTable(_Table):
+    """``[compression]``: ways to make the trained network smaller, side by side."""
+
+    stages: tuple[str, ...] = Field(
+        default=(), description="points of the table: float, int8, int16x8, qat, prune50, prune50+distill, ..."
+    )
+    board: str = Field(default="qemu_m4", description="where each point is measured")
+    epochs: int = Field(default=15, ge=1, le=10_000, description="passes of every training after the first at most")
+    window_passes: int = Field(
+        default=10_000, ge=1, description="training windows seen in each at most; the smaller limit holds"
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, le=1, description="start of their cosine schedule")
+    teacher: Literal["wide_ulw_sleepnet", "tiny_sleepnet"] = Field(
+        default="wide_ulw_sleepnet", description="network that points with distill learn from"
+    )
+    temperature: float = Field(default=2.0, gt=0, le=100, description="of teacher and student in distillation")
+    alpha: float = Field(default=0.5, ge=0, le=1, description="weight of the teacher; the labels have the rest")
+    layers: bool = Field(default=False, description="also name the layers whose rounding costs most")
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _list_is_a_tuple(cls, value: Any) -> Any:
+        return tuple(dict.fromkeys(value)) if isinstance(value, list) else value
+
+    @field_validator("stages")
+    @classmethod
+    def _points(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from thumbnet.quantize.errors import PruneError
+        from thumbnet.quantize.names import parse_point
+
+        try:
+            for name in value:
+                parse_point(name)
+        except PruneError as error:
+            raise ValueError(f"must be names of points: {error}") from None
+        return value
+
+
 class CodegenTable(_Table):
     """``[codegen]``: the C that is written."""
 
@@ -202,6 +240,7 @@ class Recipe(_Table):
     training: TrainingTable = Field(default=TrainingTable(), description="split and optimisation")
     folds: FoldsTable = Field(default=FoldsTable(), description="k-fold runs")
     quantize: QuantizeTable = Field(default=QuantizeTable(), description="int8 conversion")
+    compression: CompressionTable = Field(default=CompressionTable(), description="ways to a smaller network")
     codegen: CodegenTable = Field(default=CodegenTable(), description="generated C")
     boards: BoardsTable = Field(default=BoardsTable(), description="where it runs")
     budgets: BudgetsTable = Field(default=BudgetsTable(), description="limits that fail the run")
@@ -216,6 +255,31 @@ class Recipe(_Table):
                 table["names"] = [table.pop("name")]
             value = {**{key: item for key, item in value.items() if key != "board"}, "boards": table}
         return value
+
+
+def with_compression(recipe: Recipe, stages: str | None, board: str | None, layers: bool = False) -> Recipe:
+    """Return the recipe with other points of compression (names joined by commas), measured elsewhere, or with layers.
+
+    Raises
+    ------
+    RecipeError
+        When there is no point between two commas.
+    QuantizeError
+        When a name is none of a point.
+    """
+    from thumbnet.quantize.names import parse_point
+
+    changes: dict[str, Any] = {} if board is None else {"board": board}
+    if layers:
+        changes["layers"] = True
+    if stages is not None:
+        names = [name.strip() for name in stages.split(",")]
+        if not all(names):
+            raise RecipeError(f"--stages must be names joined by commas, got {stages!r}")
+        for name in names:
+            parse_point(name)
+        changes["stages"] = tuple(dict.fromkeys(names))
+    return recipe.model_copy(update={"compression": recipe.compression.model_copy(update=changes)})
 
 
 def load_recipe(path: Path) -> Recipe:

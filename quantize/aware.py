@@ -81,14 +81,18 @@ def _range_of(variable: str, layer: str, ranges: dict[str, tuple[float, float]])
 
 
 def _activation_ranges(model: keras.Model, calibration: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Least and largest value of every layer's output, 0 included; `NAME/logits` is before a layer's softmax."""
-    softmax = [layer for layer in model.layers if getattr(layer, "activation", None) is keras.activations.softmax]
+    """Least and largest value of every layer's output, 0 included; `NAME/logits` is before a dense layer's softmax."""
     named = {layer.name: layer.output for layer in model.layers[1:]}
-    named |= {f"{layer.name}/logits": layer.input @ layer.kernel + layer.bias for layer in softmax}
-    probe = keras.Model(model.inputs, list(named.values()))
-    lows, highs = np.zeros(len(named)), np.zeros(len(named))
+    softmax = [layer for layer in model.layers if getattr(layer, "activation", None) is keras.activations.softmax]
+    probe = keras.Model(model.inputs, [*named.values(), *(layer.input for layer in softmax)])
+    names = [*named, *(f"{layer.name}/logits" for layer in softmax)]
+    lows, highs = np.zeros(len(names)), np.zeros(len(names))
     for start in range(0, len(calibration), 32):
-        values = probe(calibration[start : start + 32], training=False)
-        lows = np.minimum(lows, [np.min(value) for value in values])
-        highs = np.maximum(highs, [np.max(value) for value in values])
-    return {name: (float(low), float(high)) for name, low, high in zip(named, lows, highs, strict=True)}
+        values = [value.numpy() for value in probe(calibration[start : start + 32], training=False)]
+        values[len(named) :] = [
+            value @ layer.get_weights()[0] + sum(layer.get_weights()[1:])
+            for layer, value in zip(softmax, values[len(named) :], strict=True)
+        ]
+        lows = np.minimum(lows, [value.min() for value in values])
+        highs = np.maximum(highs, [value.max() for value in values])
+    return {name: (float(low), float(high)) for name, low, high in zip(names, lows, highs, strict=True)}

@@ -1,27 +1,91 @@
-"""`thumbnet compress`: the int8 model of a recipe."""
+"""`thumbnet compress`: the int8 model of a recipe, and other ways to make its network smaller."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..jsonout import emit
 from ..parts import part_options, perform_part
 
+if TYPE_CHECKING:
+    from ..pipeline.folder import RunFolder
+
 
 @click.command()
+@click.option("--stages", default=None, show_default=False,
+              help="Points to compare, with commas: float,int8,qat,prune50,prune50+distill,int16x8.  "
+                   "[default: the recipe's]")  # fmt: skip
+@click.option("--board", default=None, show_default=False,
+              help="Board to measure them on.  [default: the recipe's, qemu_m4]")  # fmt: skip
+@click.option("--layers", is_flag=True, show_default=False,
+              help="Name the layers whose rounding to int8 costs most.")  # fmt: skip
 @part_options
-def command(task: str, recipe: Path | None, data: Path | None, output: Path | None, as_json: bool) -> None:
-    """Quantize the network of a recipe to int8: the stages up to compress of `thumbnet run`."""
-    folder = perform_part(task, recipe, data, output, "compress")
+def command(
+    task: str,
+    recipe: Path | None,
+    data: Path | None,
+    output: Path | None,
+    as_json: bool,
+    stages: str | None,
+    board: str | None,
+    layers: bool,
+) -> None:
+    """Quantize the network of a recipe to int8: the stages up to compress of `thumbnet run`.
+
+    With --stages, or [compression] in the recipe, compare it with other ways: accuracy, parameters and, through the
+    compiler, exact RAM, flash and instructions of each. Points are joined steps: float, int8, int16x8, qat, pruneNN
+    (filters removed, per cent), sparseNN or sparse2x4 (weights set to 0), distill.
+    """
+    from ..pipeline.compression import compression_rows, layer_report
+    from ..recipes import Recipe, with_compression
+
+    folder = perform_part(task, recipe, data, output, "compression",
+                          change=lambda table: with_compression(table, stages, board, layers))  # fmt: skip
+    table = Recipe.model_validate(folder.info["recipe"]).compression
+    rows = compression_rows(folder, table)
+    blamed = layer_report(folder, table)
     facts = folder.facts("compress")
     if as_json:
-        emit("compress/1", {"run": str(folder.path), **facts})
+        emit("compress/1", {"run": str(folder.path), **facts, "compression": rows, "blame": blamed})
         return
+    _print_int8(folder, facts)
+    if rows:
+        _print_table(folder, rows, table.board)
+    if blamed:
+        _print_layers(blamed)
+
+
+def _print_int8(folder: RunFolder, facts: dict[str, Any]) -> None:
     agreement = facts["agreement"]
     low, high = agreement["interval_95"]
     click.echo(
         f"{folder.output('model.bundle')}: {facts['sizes']['int8']:,} bytes, names the float network's class in "
         f"{agreement['share']:.1%} of {agreement['windows']} held-out windows (95 %: {low:.1%} to {high:.1%})"
     )
+
+
+def _print_table(folder: RunFolder, rows: list[dict[str, Any]], board: str) -> None:
+    from ..report.compression import TABLE_HEAD, notes, table_rows
+    from ..text import new_table, open_console
+
+    table = new_table(f"on {board}, {folder.facts('signals')['protocol']}", TABLE_HEAD)
+    for cells in table_rows(rows):
+        table.add_row(*cells)
+    console = open_console()
+    console.print(table)
+    for note in notes(rows):
+        console.print(f"  {note}", soft_wrap=True)
+
+
+def _print_layers(blamed: dict[str, Any]) -> None:
+    from ..report.compression import LAYER_HEAD, layer_rows
+    from ..text import new_table, open_console
+
+    title = f"rounding of single layers, {blamed['windows']} held-out windows, output at {blamed['snr_db']:.1f} dB"
+    table = new_table(title, LAYER_HEAD)
+    for cells in layer_rows(blamed):
+        table.add_row(*cells)
+    open_console().print(table)

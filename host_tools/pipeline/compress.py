@@ -46,7 +46,7 @@ def compress(run: Run) -> dict[str, Any]:
 def _work(run: Run, folder: Path) -> dict[str, Any]:
     epochs = run.epochs
     scaling = scaling_of(run)
-    chosen = _calibration(run)
+    chosen = calibration_windows(run)
     tflite, floating = _convert(run.folder.output(MODEL), scaling.apply(epochs.signals[chosen]))
     (folder / "model.tflite").write_bytes(tflite)
     _bundle(run, tflite, scaling, chosen).write(folder / "model.bundle")
@@ -94,7 +94,7 @@ def _compare(run: Run, folder: Path, scaling: ChannelScaling, tflite: bytes, flo
     return {**found.to_dict(), **write_samples(run, folder, windows, scaling)}
 
 
-def _calibration(run: Run) -> Array:
+def calibration_windows(run: Run) -> Array:
     """Draw calibration windows among those of training subjects, in order."""
     train = run.split.train
     count = min(run.recipe.quantize.calibration_windows, len(train))

@@ -32,6 +32,7 @@ PARTS = {
     "folds": ("signals", "folds"),
     "train": ("signals", "train"),
     "compress": ("signals", "train", "compress"),
+    "compression": ("signals", "train", "compress", "compression"),
 }
 """Stages that need no board, and what each needs before it."""
 
@@ -70,7 +71,7 @@ def run_recipe(
     check_machine(run.boards)
     for stage in _stages().values():
         stage(run)
-    run.folder.forget(keep=_names(run.boards) | ({"folds"} if recipe.folds.count else set()))
+    run.folder.forget(keep=_names(run.boards) | _optional_names(recipe))
     report = _finish(run)
     exceeded = check_budgets(recipe.budgets, report["metrics"], report["agreement"]["share"], report["boards"])
     return report, [budget.sentence for budget in exceeded if not budget.ok]
@@ -145,13 +146,14 @@ def with_data(recipe: Recipe, folder: Path) -> Recipe:
 
 def _stages() -> dict[str, Stage]:
     # Imported here so that a mistake in the recipe is told before TensorFlow is loaded.
-    from . import compress, firmware, folds, plots, signals, train
+    from . import compress, compression, firmware, folds, plots, signals, train
 
     return {
         "signals": signals.signals,
         "folds": folds.folds,
         "train": train.train,
         "compress": compress.compress,
+        "compression": compression.compression,
         "plots": plots.plots,
         "generate": firmware.generate,
         "boards": firmware.boards,
@@ -162,6 +164,13 @@ def _names(boards: Sequence[Board]) -> set[str]:
     """Names of every stage that a run on these boards has."""
     per_board = {f"{stage}:{board.name}" for stage in ("build", "parity", "profile") for board in boards}
     return {*PARTS["compress"], "plots"} | {f"generate:{board.target}" for board in boards} | per_board
+
+
+def _optional_names(recipe: Recipe) -> set[str]:
+    """Names of the stages that a recipe may do without."""
+    from .compression import stage_names
+
+    return ({"folds"} if recipe.folds.count else set()) | stage_names(recipe.compression)
 
 
 def _about(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,25 @@ import numpy as np
 from thumbnet.training.sleep.published import PUBLISHED_FIGURES
 
 from ..pipeline.budgets import check_budgets
+from ..pipeline.compression import compression_rows, layer_report
 from ..pipeline.folder import RunError, RunFolder
 from ..pipeline.plots import longest_recording
-from ..recipes import BudgetsTable
+from ..recipes import BudgetsTable, CompressionTable
 
 SCHEMA = "thumbnet.report/1"
-STAGES = ("signals", "folds", "train", "compress", "plots", "generate", "build", "parity", "profile")
+STAGES = (
+    "signals",
+    "folds",
+    "train",
+    "compress",
+    "compression",
+    "cost",
+    "plots",
+    "generate",
+    "build",
+    "parity",
+    "profile",
+)
 
 
 def gather(folder: RunFolder) -> dict[str, Any]:
@@ -64,6 +77,7 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         "folds": folder.facts("folds") if "folds" in folder.stages else None,
         "published": [figure.to_dict() for figure in PUBLISHED_FIGURES],
         "quantization": compressed["quantization"],
+        "compression": _compression(folder),
         "boards": boards,
         "budgets": [budget.to_dict() for budget in budgets],
         "stages": _stage_seconds(folder),
@@ -74,6 +88,13 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         "hashes": _hashes(folder),
         "inputs": signals["inputs"],
     }
+
+
+def _compression(folder: RunFolder) -> dict[str, Any] | None:
+    """The points of the compression table, and the layers whose rounding costs most; None where there is neither."""
+    table = CompressionTable(**folder.info["recipe"].get("compression", {}))
+    rows, layers = compression_rows(folder, table), layer_report(folder, table)
+    return {"board": table.board, "rows": rows, "layers": layers} if rows or layers else None
 
 
 def board_results(folder: RunFolder) -> list[dict[str, Any]]:

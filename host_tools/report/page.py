@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from . import charts, formats
+from .compression import compression_section
 from .device import device_facts
 from .folds import comparison_rows, fold_sections, matrix_rows
 
@@ -57,6 +58,7 @@ def context(report: Content) -> dict[str, Any]:
         "wake_share": report["metrics"]["int8"].get("shares", {}).get("W"),
         "fold_sections": fold_sections(report),
         "comparison": comparison_rows(report),
+        "compression": compression_section(report.get("compression")),
         "arena": _arena(report),
         "memory_maps": [_memory_map(board) for board in report["boards"] if board["memory"]["flash"]],
         "layer_board": layer_board,

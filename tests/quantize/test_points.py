@@ -19,7 +19,8 @@ from thumbnet.quantize.convert import convert_int16  # noqa: E402
 from thumbnet.quantize.errors import InferenceError, PruneError, ToolkitError  # noqa: E402
 from thumbnet.quantize.fold import fold_shortcuts  # noqa: E402
 from thumbnet.quantize.inference import open_litert, run_float, run_int16  # noqa: E402
-from thumbnet.quantize.points import Material, Point, make_point, parse_point  # noqa: E402
+from thumbnet.quantize.names import Point, parse_point  # noqa: E402
+from thumbnet.quantize.points import Material, make_point  # noqa: E402
 from thumbnet.quantize.scaling import ChannelScaling  # noqa: E402
 from thumbnet.quantize.strides import join_strides, split_strides  # noqa: E402
 from thumbnet.quantize.tfmot import quantization_aware  # noqa: E402
