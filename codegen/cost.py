@@ -29,7 +29,7 @@ DATA = Path(__file__).parent / "cost.json"
 
 #: Bytes of one element of each array type.
 ITEM_BYTES = {
-    **{"int8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4},
+    **{"int8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4},
     **{"tn_channel": 16, "tn_dsp_channel": 16, "tn_dsp_signed_channel": 24},
 }
 

@@ -21,7 +21,7 @@ from thumbnet.codegen.quantized_math import (
 )
 from thumbnet.codegen.tiers.mve.add import find_line
 from thumbnet.codegen.tiers.mve.conv2d import arrange_filters, channels_as_lanes
-from thumbnet.codegen.tiers.mve.lanes import channel_constants
+from thumbnet.codegen.tiers.mve.lanes import channel_constants, in_eights
 
 EXAMPLE = KERNELS.parent / "example_model" / "model.tflite"
 BYTES = {"int8_t": 1, "int16_t": 2, "uint32_t": 4, "const int8_t *": 4}
@@ -43,9 +43,14 @@ def test_a_rest_of_up_to_eight_codes_takes_half_a_vector() -> None:
     assert arrange_filters(np.ones((1, 25), np.int8), 1, 25).size == 4 * (16 + 16)
 
 
-def test_channels_as_lanes_are_padded_to_fours() -> None:
+def test_channels_as_lanes_are_padded_to_eights_with_even_ones_first() -> None:
     lanes = channels_as_lanes(np.arange(10).reshape(2, 5))
-    assert lanes.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 4, 0, 0, 0, 9, 0, 0, 0]
+    assert lanes.tolist() == [0, 2, 4, 0, 1, 3, 0, 0, 5, 7, 9, 0, 6, 8, 0, 0]
+
+
+def test_the_last_eight_channels_overlap_those_before() -> None:
+    assert in_eights(np.arange(1, 13)).tolist() == [[1, 2, 3, 4, 5, 6, 7, 8], [5, 6, 7, 8, 9, 10, 11, 12]]
+    assert in_eights(np.arange(1, 18))[:, 0].tolist() == [1, 9, 10]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
-from .lanes import LANES, channel_constants, fours, pad_last
+from .lanes import LANES, channel_constants, fours, in_eights, pad_last
 
 _POOLS = {"": "TN_MVE_POOL_NONE", "rows": "TN_MVE_POOL_ROWS", "cols": "TN_MVE_POOL_COLS"}
 #: Codes of one vector, and of the half that widens to 16 bits.
@@ -28,6 +28,7 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
     constants, scaling = channel_constants(lowered, params["output"])
     fields = _windows(params) | {"in_zero_point": params["in_zero_point"], "scaling": scaling}
     if used <= _FEW:
+        constants, _ = channel_constants(lowered, params["output"], paired=True)
         return few(lowered, call, fields, filters, constants)
     runs, in_place = _runs(params, taps)
     run = used // taps if in_place else -(-used // _HALVES) * _HALVES
@@ -118,7 +119,7 @@ def arrange_filters(filters: npt.NDArray[np.int8], runs: int, run: int) -> npt.N
 
 
 def channels_as_lanes(weights: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
-    """Weights (taps, channels) as fours of channels, taps, channels."""
-    taps, channels = weights.shape
-    padded = pad_last(weights, fours(channels) * LANES).reshape(taps, -1, LANES)
-    return np.ascontiguousarray(padded.transpose(1, 0, 2), dtype=np.int8).reshape(-1)
+    """Weights (taps, channels) as eights of channels, taps, even and odd channels."""
+    lanes = in_eights(weights)
+    parted = lanes.reshape(*lanes.shape[:2], LANES, 2).transpose(1, 0, 3, 2)
+    return np.ascontiguousarray(parted, dtype=np.int8).reshape(-1)

@@ -9,8 +9,7 @@ import numpy as np
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
-from .conv2d import channels_as_lanes
-from .lanes import LANES, channel_constants, fours, pad_last
+from .lanes import channel_constants, in_eights
 
 
 def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
@@ -19,11 +18,12 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
     source, several = params["in_channels"], params["depth_multiplier"]
     channels = source * several
     taps = params["rows"]["kernel"] * params["cols"]["kernel"]
-    constants, scaling = channel_constants(lowered, params["output"])
-    arrays = [Array("weights", "int8_t", channels_as_lanes(weights.reshape(taps, channels))), constants]
+    constants, scaling = channel_constants(lowered, params["output"], paired=True)
+    filters = in_eights(weights.reshape(taps, channels)).transpose(1, 0, 2).astype(np.int8)
+    arrays = [Array("weights", "int8_t", np.ascontiguousarray(filters).reshape(-1)), constants]
     if several > 1:
-        sources = pad_last(np.arange(channels) // several, fours(channels) * LANES)
-        arrays.append(Array("sources", "uint32_t", sources.astype(np.uint32)))
+        sources = in_eights(np.arange(channels) // several)
+        arrays.append(Array("sources", "uint16_t", sources.astype(np.uint16).reshape(-1)))
     fields: dict[str, Init] = {
         **{name: params[name] for name in ("rows", "cols", "in_channels")},
         "channels": channels,
@@ -40,5 +40,5 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
         fields,
         tuple(arrays),
         ("{rows}",) if call.function.endswith("_row") else ("{rows}", "{in0}"),
-        (Scratch("int8_t", "scratch", source), Scratch("const int8_t *", "taps", taps)),
+        (Scratch("int8_t", "scratch", source), Scratch("const int8_t *", "taps", 2 * taps)),
     )

@@ -24,8 +24,25 @@ def pad_last(values: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, length - values.shape[-1])])
 
 
-def channel_constants(lowered: Lowered, output: Mapping[str, Any]) -> tuple[Array, dict[str, Init]]:
+def eights(channels: int) -> npt.NDArray[np.int64]:
+    """Channels of each vector of eight: the last eight overlap those before; -1 where there are fewer altogether."""
+    starts = [min(start, max(channels - 8, 0)) for start in range(0, channels, 8)]
+    found = np.array(starts)[:, None] + np.arange(8)
+    return np.where(found < channels, found, -1)
+
+
+def in_eights(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array (..., channels) as (..., eights, 8), with zeros where there is no channel."""
+    lanes = eights(values.shape[-1])
+    return np.where(lanes < 0, 0, values[..., lanes])
+
+
+def channel_constants(
+    lowered: Lowered, output: Mapping[str, Any], paired: bool = False
+) -> tuple[Array, dict[str, Init]]:
     """The array `channels` and the initializer of a `tn_mve_scaling`.
+
+    Fours of channels in their order; `paired`, each of :func:`eights` is its even lanes, then its odd ones.
 
     The two roundings of TFLite are instructions here, so that no cheaper form needs a proof. Rounding half away from
     zero differs from rounding half up only below zero, where a second rounding takes place.
@@ -34,7 +51,10 @@ def channel_constants(lowered: Lowered, output: Mapping[str, Any]) -> tuple[Arra
     multiplier = np.array([m.multiplier for m in lowered.multipliers], np.int64)
     shift = np.array([m.shift for m in lowered.multipliers], np.int64)
     rows = np.stack([bias, multiplier, np.minimum(shift, 0), np.maximum(shift, 0)])
-    padded = pad_last(rows, fours(len(bias)) * LANES)
+    if not paired:
+        padded = pad_last(rows, fours(len(bias)) * LANES)
+    else:
+        padded = in_eights(rows).reshape(4, -1, LANES, 2).swapaxes(-1, -2).reshape(4, -1)
     table = padded.reshape(4, -1, LANES).transpose(1, 0, 2)
     signs = _POSITIVE if output["min"] >= output["zero_point"] else _SHIFTED if shift.max() < 0 else _ANY
     fields: dict[str, Init] = {"left": int(shift.max() > 0), "signs": signs, "output": dict(output)}

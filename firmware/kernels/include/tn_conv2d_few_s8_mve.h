@@ -1,5 +1,6 @@
 /* CONV_2D with few codes under a filter, for the vector extension, alone or with a max-pooling of two behind it; also
- * DEPTHWISE_CONV_2D of one channel. Lanes are output channels: each code is multiplied with four weights at once. */
+ * DEPTHWISE_CONV_2D of one channel. Lanes are output channels: each code is multiplied with four weights at once, and
+ * eight channels of two pixels become codes together. */
 #ifndef TN_CONV2D_FEW_S8_MVE_H
 #define TN_CONV2D_FEW_S8_MVE_H
 
@@ -11,8 +12,9 @@ extern "C" {
 
 #define TN_MVE_FEW 8 /* codes under a filter at most */
 
-/* Fields as in tn_conv2d_s8_mve but for the weights: [fours of output channels][taps * cols.kernel * in_channels][4].
- */
+/* Fields as in tn_conv2d_s8_mve but for the weights and constants, in eights of output channels, the last of which
+ * overlap those before: [eights][taps * cols.kernel * in_channels][2][4] and [eights][2][TN_MVE_CONSTANTS], even
+ * channels of an eight before odd ones. */
 typedef struct {
     tn_axis rows;
     tn_axis cols;
@@ -45,6 +47,47 @@ TN_INLINE void tn_conv2d_few_codes(const tn_conv2d_few_s8_mve *p, const int8_t *
     }
 }
 
+/* Products of one code of each pixel with the weights of eight channels: the first of all, or added to the sums. */
+TN_INLINE void tn_conv2d_few_products(tn_mve_sums *sums, const int8_t *w, int32_t first, int32_t second, int begin)
+{
+    const tn_words even = tn_words_load_codes(w);
+    const tn_words odd = tn_words_load_codes(w + 4);
+    if (begin != 0) {
+        sums->even = tn_words_multiply_scalar(even, first);
+        sums->odd = tn_words_multiply_scalar(odd, first);
+        sums->other_even = tn_words_multiply_scalar(even, second);
+        sums->other_odd = tn_words_multiply_scalar(odd, second);
+    } else {
+        sums->even = tn_words_multiply_add(sums->even, even, first);
+        sums->odd = tn_words_multiply_add(sums->odd, odd, first);
+        sums->other_even = tn_words_multiply_add(sums->other_even, even, second);
+        sums->other_odd = tn_words_multiply_add(sums->other_odd, odd, second);
+    }
+}
+
+/* Store eight channels of two pixels, which may become one; of the first alone unless `two`. */
+TN_INLINE void tn_conv2d_few_store(const tn_conv2d_few_s8_mve *p, const tn_mve_sums *sums, const int32_t *constants,
+                                   int two, int8_t *out)
+{
+    const int lanes = p->out_channels < 8 ? p->out_channels : 8;
+    if (p->pool != TN_MVE_POOL_NONE) {
+        const tn_words even = tn_words_max(sums->even, sums->other_even);
+        const tn_words odd = tn_words_max(sums->odd, sums->other_odd);
+        const tn_words even_bias = tn_words_load(constants);
+        const tn_words odd_bias = tn_words_load(constants + TN_MVE_CONSTANTS);
+        const tn_halves codes = tn_mve_scale_eight(&p->scaling, tn_words_add(even, even_bias),
+                                                   tn_words_add(odd, odd_bias), constants);
+        tn_mve_store_eight(out, codes, lanes);
+    } else {
+        tn_mve_eights both;
+        tn_mve_scale_eights(&p->scaling, sums, constants, &both);
+        tn_mve_store_eight(out, both.first, lanes);
+        if (two != 0) {
+            tn_mve_store_eight(out + p->out_channels, both.second, lanes);
+        }
+    }
+}
+
 /* All channels of two pixels anywhere, or of the first alone unless `two`. */
 TN_INLINE void tn_conv2d_few_border(const tn_conv2d_few_s8_mve *p, const int8_t *const *rows, int left, int two,
                                     int8_t *out)
@@ -56,21 +99,15 @@ TN_INLINE void tn_conv2d_few_border(const tn_conv2d_few_s8_mve *p, const int8_t 
     tn_conv2d_few_codes(p, rows, left, x[0]);
     tn_conv2d_few_codes(p, two && p->pool == TN_MVE_POOL_ROWS ? rows + p->row_distance : rows,
                         two && p->pool != TN_MVE_POOL_ROWS ? left + p->cols.stride : left, x[1]);
-    for (int oc = 0; oc < p->out_channels; oc += 4, constants += TN_MVE_CONSTANTS) {
-        const int count = p->out_channels % 4 == 0 ? 4 : p->out_channels - oc;
-        tn_words sum = tn_words_load(constants);
-        tn_words other = sum;
-        for (int i = 0; i < used; ++i, w += 4) {
-            const tn_words v = tn_words_load_codes(w);
-            sum = tn_words_multiply_add(sum, v, x[0][i]);
-            other = tn_words_multiply_add(other, v, x[1][i]);
+    for (int oc = 0; oc < p->out_channels; oc = tn_mve_next_eight(oc, p->out_channels)) {
+        tn_mve_sums sums;
+        tn_conv2d_few_products(&sums, w, x[0][0], x[1][0], 1);
+        for (int i = 1; i < used; ++i) {
+            tn_conv2d_few_products(&sums, w + 8 * i, x[0][i], x[1][i], 0);
         }
-        if (p->pool != TN_MVE_POOL_NONE) {
-            sum = tn_words_max(sum, other);
-        } else if (two) {
-            tn_mve_store(out + p->out_channels + oc, tn_mve_scale(&p->scaling, other, constants), count);
-        }
-        tn_mve_store(out + oc, tn_mve_scale(&p->scaling, sum, constants), count);
+        tn_conv2d_few_store(p, &sums, constants, two, out + oc);
+        w += 8 * used;
+        constants += 2 * TN_MVE_CONSTANTS;
     }
 }
 
@@ -81,39 +118,26 @@ TN_INLINE void tn_conv2d_few_inside(const tn_conv2d_few_s8_mve *p, const int8_t 
     const int below = p->pool == TN_MVE_POOL_ROWS ? p->row_distance : 0;
     const int beside = p->pool == TN_MVE_POOL_ROWS ? 0 : p->cols.stride * p->in_channels;
     const int step = p->pool == TN_MVE_POOL_ROWS ? p->cols.stride * p->in_channels : 2 * beside;
+    const int outputs = p->pool == TN_MVE_POOL_NONE ? 2 : 1; /* of a pair */
+    const int used = p->taps * p->cols.kernel * p->in_channels;
     const int32_t *constants = p->channels;
     const int8_t *w = p->weights;
-    for (int oc = 0; oc < p->out_channels; oc += 4, constants += TN_MVE_CONSTANTS) {
-        const int count = p->out_channels % 4 == 0 ? 4 : p->out_channels - oc;
-        const tn_words bias = tn_words_load(constants);
+    for (int oc = 0; oc < p->out_channels; oc = tn_mve_next_eight(oc, p->out_channels)) {
         int at = left * p->in_channels;
         int8_t *to = out + oc;
-        for (int i = 0; i < pairs; ++i, at += step) {
-            const int8_t *v = w;
-            tn_words sum = bias;
-            tn_words other = bias;
+        for (int i = 0; i < pairs; ++i, at += step, to += outputs * p->out_channels) {
+            tn_mve_sums sums;
             TN_UNROLL(8)
-            for (int tap = 0; tap < p->taps; ++tap) {
-                const int8_t *const first = rows[tap * p->tap_distance] + at;
-                const int8_t *const second = rows[tap * p->tap_distance + below] + at + beside;
-                TN_UNROLL(8)
-                for (int k = 0; k < p->cols.kernel * p->in_channels; ++k, v += 4) {
-                    const int col = k / p->in_channels * p->cols.dilation * p->in_channels + k % p->in_channels;
-                    sum = tn_words_multiply_add(sum, tn_words_load_codes(v), first[col]);
-                    other = tn_words_multiply_add(other, tn_words_load_codes(v), second[col]);
-                }
+            for (int tap = 0; tap < used; ++tap) {
+                const int k = tap % (p->cols.kernel * p->in_channels);
+                const int row = tap / (p->cols.kernel * p->in_channels) * p->tap_distance;
+                const int col = k / p->in_channels * p->cols.dilation * p->in_channels + k % p->in_channels + at;
+                tn_conv2d_few_products(&sums, w + 8 * tap, rows[row][col], rows[row + below][col + beside], tap == 0);
             }
-            if (p->pool != TN_MVE_POOL_NONE) {
-                sum = tn_words_max(sum, other);
-                tn_mve_store(to, tn_mve_scale(&p->scaling, sum, constants), count);
-                to += p->out_channels;
-            } else {
-                tn_mve_store(to, tn_mve_scale(&p->scaling, sum, constants), count);
-                tn_mve_store(to + p->out_channels, tn_mve_scale(&p->scaling, other, constants), count);
-                to += 2 * p->out_channels;
-            }
+            tn_conv2d_few_store(p, &sums, constants, 1, to);
         }
-        w += 4 * p->taps * p->cols.kernel * p->in_channels;
+        w += 8 * used;
+        constants += 2 * TN_MVE_CONSTANTS;
     }
 }
 

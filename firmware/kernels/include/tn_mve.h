@@ -61,7 +61,7 @@ TN_INLINE tn_codes tn_codes_load(const int8_t *x)
     return vldrbq_s8(x);
 #else
     tn_codes v = {{0}};
-    memcpy(v.lane, x, sizeof v.lane);
+    (void)memcpy(v.lane, x, sizeof v.lane);
     return v;
 #endif
 }
@@ -73,7 +73,7 @@ TN_INLINE tn_codes tn_codes_load_first(const int8_t *x, int count)
     return vldrbq_z_s8(x, vctp8q((uint32_t)count));
 #else
     tn_codes v = {{0}};
-    memcpy(v.lane, x, (size_t)count);
+    (void)memcpy(v.lane, x, (size_t)count);
     return v;
 #endif
 }
@@ -84,7 +84,7 @@ TN_INLINE tn_codes tn_codes_all(int8_t code)
     return vdupq_n_s8(code);
 #else
     tn_codes v = {{0}};
-    memset(v.lane, code, sizeof v.lane);
+    (void)memset(v.lane, code, sizeof v.lane);
     return v;
 #endif
 }
@@ -94,7 +94,7 @@ TN_INLINE void tn_codes_store(int8_t *x, tn_codes v)
 #if TN_HAS_MVE
     vstrbq_s8(x, v);
 #else
-    memcpy(x, v.lane, sizeof v.lane);
+    (void)memcpy(x, v.lane, sizeof v.lane);
 #endif
 }
 
@@ -103,7 +103,7 @@ TN_INLINE void tn_codes_store_first(int8_t *x, tn_codes v, int count)
 #if TN_HAS_MVE
     vstrbq_p_s8(x, v, vctp8q((uint32_t)count));
 #else
-    memcpy(x, v.lane, (size_t)count);
+    (void)memcpy(x, v.lane, (size_t)count);
 #endif
 }
 
@@ -184,6 +184,104 @@ TN_INLINE tn_halves tn_halves_load_first(const int8_t *x, int count)
 #endif
 }
 
+/* The codes x[at[0]], ..., x[at[7]], widened. */
+TN_INLINE tn_halves tn_halves_gather(const int8_t *x, const uint16_t *at)
+{
+#if TN_HAS_MVE
+    return vldrbq_gather_offset_s16(x, vldrhq_u16(at));
+#else
+    tn_halves v = {{0}};
+    for (int i = 0; i < 8; ++i) {
+        v.lane[i] = x[at[i]];
+    }
+    return v;
+#endif
+}
+
+TN_INLINE tn_halves tn_halves_all(int16_t value)
+{
+#if TN_HAS_MVE
+    return vdupq_n_s16(value);
+#else
+    const tn_halves v = {{value, value, value, value, value, value, value, value}};
+    return v;
+#endif
+}
+
+TN_INLINE tn_halves tn_halves_max(tn_halves a, tn_halves b)
+{
+#if TN_HAS_MVE
+    return vmaxq_s16(a, b);
+#else
+    for (int i = 0; i < 8; ++i) {
+        a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+#endif
+}
+
+TN_INLINE tn_halves tn_halves_min(tn_halves a, tn_halves b)
+{
+#if TN_HAS_MVE
+    return vminq_s16(a, b);
+#else
+    for (int i = 0; i < 8; ++i) {
+        a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+#endif
+}
+
+/* Saturates. */
+TN_INLINE tn_halves tn_halves_add_scalar(tn_halves a, int16_t b)
+{
+#if TN_HAS_MVE
+    return vqaddq_n_s16(a, b);
+#else
+    for (int i = 0; i < 8; ++i) {
+        a.lane[i] = (int16_t)tn_clamp(a.lane[i] + b, INT16_MIN, INT16_MAX);
+    }
+    return a;
+#endif
+}
+
+/* The nearest codes, still 16 bits apart; only their lowest 8 bits count. */
+TN_INLINE tn_halves tn_halves_saturate(tn_halves a)
+{
+#if TN_HAS_MVE
+    __asm__("vqmovnb.s16 %q0, %q0" : "+w"(a));
+    return a;
+#else
+    for (int i = 0; i < 8; ++i) {
+        a.lane[i] = (int16_t)tn_clamp(a.lane[i], INT8_MIN, INT8_MAX);
+    }
+    return a;
+#endif
+}
+
+/* The lowest 8 bits of each lane, as codes. */
+TN_INLINE void tn_halves_store_codes(int8_t *x, tn_halves v)
+{
+#if TN_HAS_MVE
+    vstrbq_s16(x, v);
+#else
+    for (int i = 0; i < 8; ++i) {
+        x[i] = (int8_t)v.lane[i];
+    }
+#endif
+}
+
+TN_INLINE void tn_halves_store_first(int8_t *x, tn_halves v, int count)
+{
+#if TN_HAS_MVE
+    vstrbq_p_s16(x, v, vctp16q((uint32_t)count));
+#else
+    for (int i = 0; i < count; ++i) {
+        x[i] = (int8_t)v.lane[i];
+    }
+#endif
+}
+
 /* Sum of eight products. */
 TN_INLINE int32_t tn_halves_dot(tn_halves a, tn_halves b)
 {
@@ -212,7 +310,7 @@ TN_INLINE int32_t tn_halves_dot_add(int32_t acc, tn_halves a, tn_halves b)
 TN_INLINE int32_t tn_wrapped(uint32_t bits)
 {
     int32_t value;
-    memcpy(&value, &bits, sizeof value);
+    (void)memcpy(&value, &bits, sizeof value);
     return value;
 }
 
@@ -222,7 +320,7 @@ TN_INLINE tn_words tn_words_load(const int32_t *x)
     return vldrwq_s32(x);
 #else
     tn_words v = {{0}};
-    memcpy(v.lane, x, sizeof v.lane);
+    (void)memcpy(v.lane, x, sizeof v.lane);
     return v;
 #endif
 }
@@ -232,7 +330,7 @@ TN_INLINE void tn_words_store(int32_t *x, tn_words v)
 #if TN_HAS_MVE
     vstrwq_s32(x, v);
 #else
-    memcpy(x, v.lane, sizeof v.lane);
+    (void)memcpy(x, v.lane, sizeof v.lane);
 #endif
 }
 
@@ -457,6 +555,51 @@ TN_INLINE tn_words tn_words_high_mul(tn_words a, tn_words b)
 #endif
 }
 
+/* Products of lanes 0, 2, 4 and 6. */
+TN_INLINE tn_words tn_words_even_products(tn_halves a, tn_halves b)
+{
+#if TN_HAS_MVE
+    return vmullbq_int_s16(a, b);
+#else
+    tn_words v = {{0}};
+    for (int i = 0; i < 4; ++i) {
+        v.lane[i] = a.lane[2 * i] * b.lane[2 * i];
+    }
+    return v;
+#endif
+}
+
+/* Products of lanes 1, 3, 5 and 7. */
+TN_INLINE tn_words tn_words_odd_products(tn_halves a, tn_halves b)
+{
+#if TN_HAS_MVE
+    return vmulltq_int_s16(a, b);
+#else
+    tn_words v = {{0}};
+    for (int i = 0; i < 4; ++i) {
+        v.lane[i] = a.lane[2 * i + 1] * b.lane[2 * i + 1];
+    }
+    return v;
+#endif
+}
+
+/* The nearest halves: lanes 0, 2, 4 and 6 from `even`, the others from `odd`. */
+TN_INLINE tn_halves tn_halves_of_words(tn_words even, tn_words odd)
+{
+#if TN_HAS_MVE
+    tn_halves v;
+    __asm__("vqmovnb.s32 %q0, %q1\n\tvqmovnt.s32 %q0, %q2" : "=&w"(v) : "w"(even), "w"(odd));
+    return v;
+#else
+    tn_halves v = {{0}};
+    for (int i = 0; i < 4; ++i) {
+        v.lane[2 * i] = (int16_t)tn_clamp(even.lane[i], INT16_MIN, INT16_MAX);
+        v.lane[2 * i + 1] = (int16_t)tn_clamp(odd.lane[i], INT16_MIN, INT16_MAX);
+    }
+    return v;
+#endif
+}
+
 /* The nearest codes, still 32 bits apart; only their lowest 8 bits count. */
 TN_INLINE tn_words tn_words_saturate(tn_words a)
 {
@@ -510,11 +653,11 @@ TN_INLINE tn_words tn_mve_clamp(tn_words v, const tn_output_s8 *out)
     return out->min > INT8_MIN && out->max < INT8_MAX ? v : tn_words_saturate(v);
 }
 
-/* Codes of four finished accumulators; constants: of their channels. */
-TN_INLINE tn_words tn_mve_scale(const tn_mve_scaling *scaling, tn_words acc, const int32_t *constants)
+/* Four finished accumulators, scaled, without zero point and limits; constants: of their channels. */
+TN_INLINE tn_words tn_mve_shrink(const tn_mve_scaling *scaling, tn_words acc, const int32_t *constants)
 {
     const tn_words shifts = tn_words_load(constants + TN_MVE_SHIFTS);
-    if (scaling->left) {
+    if (scaling->left != 0u) {
         acc = tn_words_shift_left(acc, tn_words_load(constants + TN_MVE_LEFTS));
     }
     tn_words v = tn_words_high_mul(acc, tn_words_load(constants + TN_MVE_MULTIPLIERS));
@@ -523,8 +666,44 @@ TN_INLINE tn_words tn_mve_scale(const tn_mve_scaling *scaling, tn_words acc, con
     } else if (scaling->signs == TN_MVE_ANY) {
         v = tn_words_add(v, tn_words_signs(tn_words_and(v, shifts))); /* not where nothing is shifted out */
     }
-    v = tn_words_add_scalar(tn_words_round_shift(v, shifts), scaling->output.zero_point);
-    return tn_mve_clamp(v, &scaling->output);
+    return tn_words_round_shift(v, shifts);
+}
+
+/* The eight of channels behind that at `channel`: the last eight overlap those before, unless there are fewer
+ * altogether. `channels` when there is none. */
+TN_INLINE int tn_mve_next_eight(int channel, int channels)
+{
+    const int next = channel + 8;
+    return next < channels && next + 8 > channels ? channels - 8 : next < channels ? next : channels;
+}
+
+/* Codes of four finished accumulators. */
+TN_INLINE tn_words tn_mve_scale(const tn_mve_scaling *scaling, tn_words acc, const int32_t *constants)
+{
+    const tn_words v = tn_mve_shrink(scaling, acc, constants);
+    return tn_mve_clamp(tn_words_add_scalar(v, scaling->output.zero_point), &scaling->output);
+}
+
+/* Codes of eight scaled accumulators. */
+TN_INLINE tn_halves tn_mve_limit(tn_halves scaled, const tn_output_s8 *out)
+{
+    tn_halves v = tn_halves_add_scalar(scaled, out->zero_point);
+    if (out->min > INT8_MIN) {
+        v = tn_halves_max(v, tn_halves_all(out->min));
+    }
+    if (out->max < INT8_MAX) {
+        v = tn_halves_min(v, tn_halves_all(out->max));
+    }
+    return out->min > INT8_MIN && out->max < INT8_MAX ? v : tn_halves_saturate(v);
+}
+
+/* Codes of eight finished accumulators; constants: of the even channels, behind them of the odd ones. */
+TN_INLINE tn_halves tn_mve_scale_eight(const tn_mve_scaling *scaling, tn_words even, tn_words odd,
+                                       const int32_t *constants)
+{
+    even = tn_mve_shrink(scaling, even, constants);
+    odd = tn_mve_shrink(scaling, odd, constants + TN_MVE_CONSTANTS);
+    return tn_mve_limit(tn_halves_of_words(even, odd), &scaling->output);
 }
 
 /* Store four codes, or the first `count` when they are fewer. */
@@ -534,6 +713,77 @@ TN_INLINE void tn_mve_store(int8_t *out, tn_words codes, int count)
         tn_words_store_codes(out, codes);
     } else {
         tn_words_store_first(out, codes, count);
+    }
+}
+
+/* Accumulators of eight channels, without bias, of two pixels. */
+typedef struct {
+    tn_words even;
+    tn_words odd;
+    tn_words other_even;
+    tn_words other_odd;
+} tn_mve_sums;
+
+typedef struct {
+    tn_halves first;
+    tn_halves second;
+} tn_mve_eights;
+
+#if TN_HAS_MVE && defined(__OPTIMIZE__)
+#define TN_HAS_MVE_TAIL 1
+/* The same constants of a pair of accumulators: biases, multipliers, and shifts with the sign of a second rounding. */
+#define TN_MVE_PAIR(a, b, at) \
+    "vldrw.32 %q[t], [%[k], #" at "]\n\t" \
+    "vadd.i32 %q[" a "], %q[" a "], %q[t]\n\tvadd.i32 %q[" b "], %q[" b "], %q[t]\n\t" \
+    "vldrw.32 %q[t], [%[k], #" at " + 16]\n\t" \
+    "vqrdmulh.s32 %q[" a "], %q[" a "], %q[t]\n\tvqrdmulh.s32 %q[" b "], %q[" b "], %q[t]\n\t" \
+    "vldrw.32 %q[t], [%[k], #" at " + 32]\n\t" TN_MVE_ROUND(a) TN_MVE_ROUND(b)
+#define TN_MVE_ROUND(a) \
+    ".if %c[signs] == 1\n\tvshr.s32 %q[u], %q[" a "], #31\n\tvadd.i32 %q[" a "], %q[" a "], %q[u]\n\t.endif\n\t" \
+    ".if %c[signs] == 2\n\tvand %q[u], %q[" a "], %q[t]\n\tvshr.s32 %q[u], %q[u], #31\n\t" \
+    "vadd.i32 %q[" a "], %q[" a "], %q[u]\n\t.endif\n\tvrshl.s32 %q[" a "], %q[" a "], %q[t]\n\t"
+#else
+#define TN_HAS_MVE_TAIL 0
+#endif
+
+/* Codes of two pixels, eight channels each; constants: as for tn_mve_scale_eight. */
+TN_INLINE void tn_mve_scale_eights(const tn_mve_scaling *scaling, const tn_mve_sums *sums, const int32_t *constants,
+                                   tn_mve_eights *codes)
+{
+#if TN_HAS_MVE_TAIL
+    /* Assembly, because GCC takes constants out of loops and spills them. */
+    if (__builtin_constant_p(scaling->signs) && __builtin_constant_p(scaling->left) && scaling->left == 0u) {
+        tn_words even = sums->even;
+        tn_words odd = sums->odd;
+        tn_words other_even = sums->other_even;
+        tn_words other_odd = sums->other_odd;
+        tn_words t;
+        tn_words u;
+        __asm__ volatile(TN_MVE_PAIR("c", "f", "0") TN_MVE_PAIR("d", "g", "64")
+                         "vqmovnb.s32 %q[c], %q[c]\n\tvqmovnt.s32 %q[c], %q[d]\n\t"
+                         "vqmovnb.s32 %q[f], %q[f]\n\tvqmovnt.s32 %q[f], %q[g]"
+                         : [c] "+&w"(even), [d] "+&w"(odd), [f] "+&w"(other_even), [g] "+&w"(other_odd),
+                           [t] "=&w"(t), [u] "=&w"(u)
+                         : [k] "r"(constants), [signs] "n"(scaling->signs));
+        codes->first = tn_mve_limit(vreinterpretq_s16_s32(even), &scaling->output);
+        codes->second = tn_mve_limit(vreinterpretq_s16_s32(other_even), &scaling->output);
+        return;
+    }
+#endif
+    const tn_words even = tn_words_load(constants);
+    const tn_words odd = tn_words_load(constants + TN_MVE_CONSTANTS);
+    codes->first = tn_mve_scale_eight(scaling, tn_words_add(sums->even, even), tn_words_add(sums->odd, odd), constants);
+    codes->second = tn_mve_scale_eight(scaling, tn_words_add(sums->other_even, even),
+                                       tn_words_add(sums->other_odd, odd), constants);
+}
+
+/* Store eight codes, or the first `count` when they are fewer. */
+TN_INLINE void tn_mve_store_eight(int8_t *out, tn_halves codes, int count)
+{
+    if (count >= 8) {
+        tn_halves_store_codes(out, codes);
+    } else {
+        tn_halves_store_first(out, codes, count);
     }
 }
 
