@@ -62,7 +62,27 @@ CASES: tuple[Problem, ...] = (
         zero_point_out=-128,
         gain=0.0,
     ),
-    # Runs of nine to fifteen codes, read in place, and one of more vectors than an immediate counts.
+    # Runs of nine to fifteen codes, alone under a pixel or read in place, and one of more vectors than an immediate
+    # counts.
+    Conv2D(
+        seed=16,
+        batch=1,
+        size=(6, 5),
+        channels=12,
+        kernel=(1, 1),
+        stride=(1, 1),
+        dilation=(1, 1),
+        padding="SAME",
+        activation="RELU",
+        filters=24,
+        bias=True,
+        per_channel=True,
+        q_in=Q(0.0045, -128),
+        q_w=Q(0.0035, 0),
+        zero_point_out=-128,
+        gain=2.96,
+        dyadic=False,
+    ),
     Conv2D(
         seed=913174545,
         batch=1,

@@ -12,6 +12,10 @@
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
 #pragma GCC optimize("no-tree-loop-vectorize", "no-tree-slp-vectorize")
 #endif
+/* Loads of vectors have no address to spare for a step, which GCC makes a copy for. */
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-auto-inc-dec")
+#endif
 
 #ifdef __cplusplus
 extern "C" {

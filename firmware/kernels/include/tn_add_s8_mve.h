@@ -27,8 +27,9 @@ TN_INLINE tn_words tn_add_mve_codes(const tn_add_s8_mve *p, tn_words a, tn_words
 /* out may lie exactly over an input. */
 TN_INLINE void tn_add_s8_mve_run(const tn_add_s8_mve *p, const int8_t *in1, const int8_t *in2, int8_t *out)
 {
-    const int rest = (int)(p->count % 4u);
-    const int8_t *const end = out + (p->count - p->count % 4u);
+    const uint32_t last = p->count % 4u;
+    const int rest = (int)last;
+    const int8_t *const end = out + (p->count - last);
     TN_UNROLL(4)
     for (; out != end; in1 += 4, in2 += 4, out += 4) {
         tn_words_store_codes(out, tn_add_mve_codes(p, tn_words_load_codes(in1), tn_words_load_codes(in2)));

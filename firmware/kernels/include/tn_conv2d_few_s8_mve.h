@@ -47,7 +47,8 @@ TN_INLINE void tn_conv2d_few_codes(const tn_conv2d_few_s8_mve *p, const int8_t *
     }
 }
 
-/* Products of one code of each pixel with the weights of eight channels: the first of all, or added to the sums. */
+/* Products of one code of each pixel with the weights of eight channels: added to the sums,
+ * which are still 0 when it is the first. */
 TN_INLINE void tn_conv2d_few_products(tn_mve_sums *sums, const int8_t *w, int32_t first, int32_t second, int begin)
 {
     const tn_words even = tn_words_load_codes(w);
@@ -100,7 +101,7 @@ TN_INLINE void tn_conv2d_few_border(const tn_conv2d_few_s8_mve *p, const int8_t 
     tn_conv2d_few_codes(p, two && p->pool == TN_MVE_POOL_ROWS ? rows + p->row_distance : rows,
                         two && p->pool != TN_MVE_POOL_ROWS ? left + p->cols.stride : left, x[1]);
     for (int oc = 0; oc < p->out_channels; oc = tn_mve_next_eight(oc, p->out_channels)) {
-        tn_mve_sums sums;
+        tn_mve_sums sums = tn_mve_no_sums();
         tn_conv2d_few_products(&sums, w, x[0][0], x[1][0], 1);
         for (int i = 1; i < used; ++i) {
             tn_conv2d_few_products(&sums, w + 8 * i, x[0][i], x[1][i], 0);
@@ -126,7 +127,7 @@ TN_INLINE void tn_conv2d_few_inside(const tn_conv2d_few_s8_mve *p, const int8_t 
         int at = left * p->in_channels;
         int8_t *to = out + oc;
         for (int i = 0; i < pairs; ++i, at += step, to += outputs * p->out_channels) {
-            tn_mve_sums sums;
+            tn_mve_sums sums = tn_mve_no_sums();
             TN_UNROLL(8)
             for (int tap = 0; tap < used; ++tap) {
                 const int k = tap % (p->cols.kernel * p->in_channels);

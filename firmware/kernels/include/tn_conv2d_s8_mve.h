@@ -87,7 +87,7 @@ TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *cons
     for (int tap = 0; !low && inside && tap < p->taps; ++tap) {
         inside = rows[tap * p->tap_distance] != NULL;
     }
-    if (inside) {
+    if (inside != 0) {
         for (int tap = 0; tap < p->taps; ++tap) {
             runs[2 * tap] = rows[tap * p->tap_distance] + left * p->in_channels;
         }
@@ -189,7 +189,7 @@ TN_INLINE void tn_conv2d_s8_mve_row(const tn_conv2d_s8_mve *p, const int8_t *con
     for (int x = 0; x < p->cols.out; x += across, left += across * p->cols.stride) {
         const int two = p->pool == TN_MVE_POOL_ROWS ? below : x + 1 < p->cols.out;
         tn_conv2d_mve_under(p, rows, left, scratch, runs);
-        if (two) {
+        if (two != 0) {
             if (p->pool == TN_MVE_POOL_ROWS) {
                 tn_conv2d_mve_under(p, rows + p->row_distance, left, column, runs + 1);
             } else {

@@ -87,8 +87,8 @@ TN_INLINE tn_halves tn_depthwise_mve_codes(const tn_depthwise_mve_eight *e, cons
     return e->lanes == 8 ? tn_halves_load(x) : tn_halves_load_first(x, e->lanes);
 }
 
-/* Products of one tap, weights at e->weights, with the pixels at `a` and `next` codes behind: the first of all, or
- * added to the sums. Goes on to the weights of the next tap. */
+/* Products of one tap, weights at e->weights, with the pixels at `a` and `next` codes behind: added to the sums, which
+ * are still 0 when it is the first. Goes on to the weights of the next tap. */
 TN_INLINE void tn_depthwise_mve_tap(tn_depthwise_mve_eight *e, tn_mve_sums *sums, const int8_t *a,
                                     ptrdiff_t next, int begin)
 {
@@ -112,12 +112,7 @@ TN_INLINE void tn_depthwise_mve_tap(tn_depthwise_mve_eight *e, tn_mve_sums *sums
     const tn_halves filter = tn_halves_load(e->weights);
     const tn_halves one = tn_depthwise_mve_codes(e, a);
     const tn_halves two = tn_depthwise_mve_codes(e, a + next);
-    if (begin != 0) {
-        sums->even = tn_words_all(0);
-        sums->odd = sums->even;
-        sums->other_even = sums->even;
-        sums->other_odd = sums->even;
-    }
+    (void)begin;
     sums->even = tn_words_add(sums->even, tn_words_even_products(one, filter));
     sums->odd = tn_words_add(sums->odd, tn_words_odd_products(one, filter));
     sums->other_even = tn_words_add(sums->other_even, tn_words_even_products(two, filter));
@@ -169,7 +164,7 @@ TN_INLINE void tn_depthwise_mve_border(const tn_depthwise_conv2d_s8_mve *p, cons
     tn_depthwise_mve_under(p, rows, two ? left + p->cols.stride : left, padding, taps + 1);
     for (; e.channel < p->channels; tn_depthwise_mve_next(p, &e)) {
         const int at = tn_depthwise_mve_offset(p, &e);
-        tn_mve_sums sums;
+        tn_mve_sums sums = tn_mve_no_sums();
         TN_UNROLL(9)
         for (int tap = 0; tap < count; ++tap) {
             const int8_t *const a = taps[2 * tap];
@@ -194,7 +189,7 @@ TN_INLINE void tn_depthwise_mve_inside(const tn_depthwise_conv2d_s8_mve *p, cons
             x[r] = rows[r] + left * p->in_channels + tn_depthwise_mve_offset(p, &e);
         }
         for (int i = 0; i < pairs; ++i, to += 2 * p->channels) {
-            tn_mve_sums sums;
+            tn_mve_sums sums = tn_mve_no_sums();
             e.weights = weights;
             TN_UNROLL(8)
             for (int r = 0; r < p->rows.kernel; ++r) {

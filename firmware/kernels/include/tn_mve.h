@@ -674,7 +674,8 @@ TN_INLINE tn_words tn_mve_shrink(const tn_mve_scaling *scaling, tn_words acc, co
 TN_INLINE int tn_mve_next_eight(int channel, int channels)
 {
     const int next = channel + 8;
-    return next < channels && next + 8 > channels ? channels - 8 : next < channels ? next : channels;
+    const int last = next + 8 > channels ? channels - 8 : next;
+    return next < channels ? last : channels;
 }
 
 /* Codes of four finished accumulators. */
@@ -728,6 +729,13 @@ typedef struct {
     tn_halves first;
     tn_halves second;
 } tn_mve_eights;
+
+TN_INLINE tn_mve_sums tn_mve_no_sums(void)
+{
+    const tn_words zero = tn_words_all(0);
+    const tn_mve_sums sums = {zero, zero, zero, zero};
+    return sums;
+}
 
 #if TN_HAS_MVE && defined(__OPTIMIZE__)
 #define TN_HAS_MVE_TAIL 1

@@ -100,7 +100,7 @@ TN_INLINE const int8_t *tn_dots_short(const tn_dots_shape *shape, int32_t acc[2]
             }
         }
     }
-    if (shape->half) {
+    if (shape->half != 0) {
         const tn_halves first = tn_halves_load(a);
         const tn_halves second = pixels == 2 ? tn_halves_load(b) : first;
         TN_UNROLL(4)
