@@ -92,8 +92,7 @@ def compile_model(
     chosen = choose(graph, schedule, core, limits, disable, spread)
     info = describe_schedule(chosen)
     emitter = Emitter(chosen.schedule, prefix, core, chosen.swapped)
-    if optimize == "size":
-        emitter.share_kernels()
+    emitter.share_kernels(size=optimize == "size")
     model_hash = hashlib.sha256(tflite).hexdigest()
     inputs = describe([graph.tensors[i] for i in graph.inputs])
     outputs = describe([graph.tensors[i] for i in graph.outputs])

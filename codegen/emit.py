@@ -14,7 +14,6 @@ from .memory import aligned
 from .model import LayerInfo, ScheduleInfo, TensorInfo
 from .ops.base import Scratch
 from .schedule import Schedule, Step
-from .sharing import STACK_BYTES
 
 
 def emit_files(
@@ -91,7 +90,7 @@ def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:
     lowered = {step.index: step.lowered for step in emitter.schedule.steps if step.lowered.inline}
     own = [(low.inline, local(low.scratch)) for low in lowered.values()]
     copies = {copy.name: copy for copy in emitter.shared.values()}.values()
-    return own + [(lowered[copy.first].inline, local(copy.scratch) + STACK_BYTES) for copy in copies]
+    return own + [(lowered[copy.first].inline, local(copy.scratch) + copy.stack_bytes) for copy in copies]
 
 
 def layer_infos(model: Graph, graph: Graph, schedule: Schedule) -> tuple[LayerInfo, ...]:

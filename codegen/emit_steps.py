@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .literals import c_array, c_initializer, check_prefix, comment_safe, is_struct
 from .ops.base import Array, Call, Scratch
 from .schedule import Schedule, Step
-from .sharing import HEAVY_MACS, Shared, Use, share
+from .sharing import HEAVY_MACS, LIGHT_MACS, Shared, Use, share_modes, share_twins
 from .streaming import slice_bytes
 from .targets import Target
 
@@ -75,15 +75,14 @@ class Emitter:
         self.swapped = swapped
         self.shared: dict[tuple[int, int], Shared] = {}
 
-    def share_kernels(self) -> None:
-        """Give layers of a kind one copy of their inline kernel: the setting that leans to size."""
-        uses = [
-            Use(step.index, number, call, step.lowered)
-            for step in self.schedule.steps
-            if step.lowered.inline and not step.again and step.macs < HEAVY_MACS
-            for number, call in enumerate(step.lowered.calls)
-        ]
-        self.shared = share(uses, self.prefix)
+    def share_kernels(self, size: bool) -> None:
+        """Give light twins one copy of their inline kernel; with `size`, layers of a kind and all twins."""
+        steps = [step for step in self.schedule.steps if step.lowered.inline and not step.again]
+        if size:
+            self.shared = share_modes(_uses(step for step in steps if step.macs < HEAVY_MACS), self.prefix)
+        twins = [step for step in steps if size or step.macs < LIGHT_MACS]
+        left = [use for use in _uses(twins) if (use.step, use.number) not in self.shared]
+        self.shared |= share_twins(left, self.prefix)
 
     def place(self, tensor: int) -> str:
         """C expression of a tensor's address."""
@@ -191,6 +190,12 @@ class Emitter:
             f", {attributes}" if attributes else ""
         )
         return f"{text}, '{comment_safe(target.name)}'"
+
+
+def _uses(steps: Iterable[Step]) -> list[Use]:
+    return [
+        Use(step.index, number, call, step.lowered) for step in steps for number, call in enumerate(step.lowered.calls)
+    ]
 
 
 def element_count(array: Array) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .emit_steps import Emitter, StepText, call_text
 from .schedule import Step
 from .segments import Segment
-from .streaming import slice_bytes
+from .streaming import Stage, slice_bytes
 
 #: Streamed tensors whose news fit one word; beyond, every layer is tried at every pass.
 _MASK_BITS = 31
@@ -182,17 +182,18 @@ class _SegmentWriter:
             step=self.emitter.step(step, places),
             counter=order + 1,
             condition=" && ".join([f"(fresh & {self._mask(stage.sources):#x}u) != 0", *ready]),
-            setup=[self._rows(params, stage.sources[0])] if windowed else [],
+            setup=[self._rows(params, stage)] if windowed else [],
             provides=self._mask(stage.streamed),
             later=self._mask(after),
             finish=finish,
             observe=observe,
         )
 
-    def _rows(self, params: str, source: int) -> str:
-        slot = self.segment.slot(source)
+    def _rows(self, params: str, stage: Stage) -> str:
+        slot = self.segment.slot(stage.sources[0])
         depth, size = self.segment.depth(self.graph, slot), slice_bytes(self.graph.tensors[slot])
-        return f"tn_stream_rows(&{params}.rows, y, {self._start(slot)}, {depth}u, {size}, rows);"
+        border = f"{params}_{stage.lowered.border}" if stage.lowered.border else "NULL"
+        return f"tn_stream_rows(&{params}.rows, y, {self._start(slot)}, {depth}u, {size}, {border}, rows);"
 
     def _places(self, step: Step) -> Mapping[str, str]:
         stage, part = step.stage, self.emitter.schedule.program.part

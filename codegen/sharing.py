@@ -1,7 +1,8 @@
 """Layers that share one copy of an inline kernel: less code for some more instructions.
 
-Leaning to speed, every layer has its own copy with its parameters folded in. Leaning to size, several layers that call
-one kernel function in one mode share a copy. It reads what differs between them from the layer's parameters; what
+Every layer has its own copy with its parameters folded in. Light twins, layers that differ in the addresses of
+their constants only, share one, which costs next to nothing. Leaning to size, several layers that call one kernel function
+in one mode share a copy, too. It reads what differs between them from the layer's parameters; what
 is the same in all of them, the mode with it, stays a constant of the copy. The mode is what a layer's own parameters
 hold of symbols and flags: the kind of pooling, the form of rounding. A copy for few layers is larger than theirs.
 """
@@ -9,7 +10,7 @@ hold of symbols and flags: the kind of pooling, the form of rounding. A copy for
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .ops.base import Call, Init, Lowered, Scratch
@@ -18,8 +19,12 @@ from .ops.base import Call, Init, Lowered, Scratch
 STACK_BYTES = 160
 #: A layer of so many multiply-accumulates keeps its own copy: a kilobyte would cost millions of instructions.
 HEAVY_MACS = 1_000_000
+#: Leaning to speed, layers of fewer share with their twins: the register more costs 2 to 4 % of a layer.
+LIGHT_MACS = 100_000
 #: Layers that share a copy, at least: of kernels for one row, and of those over all rows, whose copies are larger.
 _LEAST_ROWS, _LEAST_RUNS = 3, 4
+#: What a copy for twins keeps on the stack beyond a layer's own.
+_TWIN_STACK_BYTES = 16
 #: Structures of sizes, in which layers of one mode may differ.
 _SIZES = ("rows", "cols", "output")
 #: Sizes that kernels ask whether they are multiples of four. Where they all are, the copy says so to the compiler.
@@ -53,27 +58,55 @@ class Shared:
         Local arrays, each as long as the longest that a layer needs.
     first : int
         Step that brings it along.
+    stack_bytes : int
+        What it keeps on the stack beyond a layer's own.
     """
 
     name: str
     constants: tuple[tuple[str, Init], ...]
     scratch: tuple[Scratch, ...]
     first: int
+    stack_bytes: int
 
 
-def share(uses: Sequence[Use], prefix: str) -> dict[tuple[int, int], Shared]:
+def share_modes(uses: Sequence[Use], prefix: str) -> dict[tuple[int, int], Shared]:
     """Copies by step and number of the call; a kernel in a mode of its own keeps its own copy and is not among them."""
+    found: dict[tuple[int, int], Shared] = {}
+    for members in _groups(uses, _mode):
+        rows = members[0].call.function.endswith("_row")
+        if len(members) >= (_LEAST_ROWS if rows else _LEAST_RUNS):
+            found |= _copy(members, prefix, STACK_BYTES)
+    return found
+
+
+def share_twins(uses: Sequence[Use], prefix: str) -> dict[tuple[int, int], Shared]:
+    """The same for layers that differ in nothing but the addresses of their constants."""
+    found: dict[tuple[int, int], Shared] = {}
+    for members in _groups(uses, _looks):
+        if len(members) > 1:
+            found |= _copy(members, prefix, _TWIN_STACK_BYTES)
+    return found
+
+
+def _groups(uses: Sequence[Use], key: Callable[[Use], tuple[object, ...]]) -> Iterable[list[Use]]:
     groups: dict[tuple[object, ...], list[Use]] = {}
     for use in uses:
-        groups.setdefault(_mode(use), []).append(use)
-    found: dict[tuple[int, int], Shared] = {}
-    for members in groups.values():
-        first = members[0]
-        if len(members) >= (_LEAST_ROWS if first.call.function.endswith("_row") else _LEAST_RUNS):
-            name = f"{prefix}_{first.call.function.removeprefix('tn_')}_{first.step}"
-            copy = Shared(name, _constants(members), _scratch(members), first.step)
-            found |= {(use.step, use.number): copy for use in members}
-    return found
+        groups.setdefault(key(use), []).append(use)
+    return groups.values()
+
+
+def _copy(members: Sequence[Use], prefix: str, stack_bytes: int) -> dict[tuple[int, int], Shared]:
+    first = members[0]
+    name = f"{prefix}_{first.call.function.removeprefix('tn_')}_{first.step}"
+    copy = Shared(name, _constants(members), _scratch(members), first.step, stack_bytes)
+    return {(use.step, use.number): copy for use in members}
+
+
+def _looks(use: Use) -> tuple[object, ...]:
+    """Everything that a copy can fold in."""
+    arrays = tuple(key for key, value in use.call.params.items() if isinstance(value, str) and "{" in value)
+    fields = tuple(_flat(use.call.params))
+    return (use.call.function, use.call.arguments, arrays, fields, use.lowered.scratch)
 
 
 def _mode(use: Use) -> tuple[object, ...]:

@@ -78,6 +78,8 @@ class Lowered:
     inline : str
         Stem of the header whose inline functions are the kernel; the call then becomes a function of its own, with
         `scratch` on its stack.
+    border : str
+        Name of the array that row pointers of padding point at; NULL if there is none.
     multipliers : tuple of Multiplier
         TFLite's rescaling of every output channel, where the kernels' constants are proven ones.
     alias : bool
@@ -91,6 +93,7 @@ class Lowered:
     window_rows: int = 0
     inline: str = ""
     scratch: tuple[Scratch, ...] = ()
+    border: str = ""
     multipliers: tuple[Multiplier, ...] = ()
     alias: bool = False
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
+from .border import border
 from .records import channel_records, largest_sums, shares_lanes, short_records, widened_order
 from .rounding import ACCUMULATOR_LIMIT, choose_rounding, choose_scaled_rounding
 
@@ -47,6 +49,7 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
     else:
         rounding = choose_rounding(lowered.multipliers, params["output"])
         records = channel_records(filters, bias, rounding, depth, shared)
+    padding = border(rows, cols["in"] * channels, params["in_zero_point"])
     fields: dict[str, Init] = {
         "rows": rows,
         "cols": {**cols, "out": conv_cols},
@@ -66,16 +69,18 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
         "in_zero_point": params["in_zero_point"],
         "rounding": rounding.fields,
         "records": "{records}",
+        "border": "{border}" if padding else "NULL",
     }
-    return inlined(
+    found = inlined(
         lowered,
         call,
         "tn_conv2d_s8_dsp",
         fields,
-        (Array("records", "uint32_t", records),),
+        (Array("records", "uint32_t", records), *padding),
         ("{rows}", "{y}") if by_rows else ("{rows}", "{in0}"),
         (Scratch("uint32_t", "columns", depth), Scratch("int8_t", "codes", 1 if short or channels % 4 == 0 else depth)),
     )
+    return replace(found, border="border" if padding else "")
 
 
 def _inner_loop(used: int, lone: bool) -> tuple[int, int]:

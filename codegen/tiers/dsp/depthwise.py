@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ...quantized_math import INT8_MAX, INT8_MIN
 from ..inline import inlined
+from .border import border
 from .conv2d import conv2d
 from .forms import Form, choose_form
 
@@ -36,6 +37,7 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
     if channels < 4:
         return None
     order = fours(channels) % len(bias)
+    padding = border(params["rows"], cols["in"] * channels, params["in_zero_point"]) if _alone(cols) else ()
     fields: dict[str, Init] = {
         "rows": params["rows"],
         "cols": cols,
@@ -43,16 +45,23 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
         "in_zero_point": params["in_zero_point"],
         "form": form.fields,
         "table": "{table}",
+        "border": "{border}" if padding else "NULL",
     }
-    return inlined(
+    found = inlined(
         lowered,
         call,
         "tn_depthwise_conv2d_s8_dsp",
         fields,
-        (Array("table", "uint32_t", table(weights, bias, form, order)),),
+        (Array("table", "uint32_t", table(weights, bias, form, order)), *padding),
         ("{rows}",) if call.function.endswith("_row") else ("{rows}", "{in0}"),
         (Scratch("int8_t", "scratch", channels), Scratch("const int8_t *", "taps", taps)),
     )
+    return replace(found, border="border" if padding else "")
+
+
+def _alone(cols: Mapping[str, int]) -> bool:
+    """Whether windows are one column wide and lie beside each other."""
+    return cols["kernel"] == 1 and cols["stride"] == 1 and cols["pad"] == 0 and cols["in"] == cols["out"]
 
 
 def _convolution(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
@@ -69,8 +78,7 @@ def _convolution(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Low
 def _joined_columns(cols: Mapping[str, int], channels: int) -> tuple[Mapping[str, int], int]:
     """Columns that stand alone, seen as one with the channels of several where that makes fours; and how many."""
     repeats = 4 // int(np.gcd(channels, 4))
-    alone = cols["kernel"] == 1 and cols["stride"] == 1 and cols["pad"] == 0 and cols["in"] == cols["out"]
-    if not alone or cols["in"] % repeats:
+    if not _alone(cols) or cols["in"] % repeats:
         return cols, 1
     return {**cols, "in": cols["in"] // repeats, "out": cols["out"] // repeats}, repeats
 

@@ -27,6 +27,8 @@ from ...requantize import thresholds_of
 _Ints = npt.NDArray[np.int64]
 _WORD = 32
 _SPARE_BITS = 7  # of a lane beside a weight, its sign and a negation
+#: Shift of layers that can choose: those that are equal otherwise then share a copy of their kernel.
+_USUAL_SHIFT = 10
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,10 @@ def choose_form(multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, outp
     """The cheapest form that is exact for accumulators from `low` to `high`, both (channels,)."""
     limits = (output["zero_point"], output["min"], output["max"])
     rising = output["min"] >= output["zero_point"]
-    form = (_rising if rising else _signed)(multipliers, low, high, limits)
-    if form is not None:
-        return Form({"kind": form.kind, "shift": form.shift, "output": output}, form.factors, form.words)
+    for scales in _scales(multipliers, int(rising)):
+        form = (_rising if rising else _signed)(scales, multipliers, low, high, limits)
+        if form is not None:
+            return Form({"kind": form.kind, "shift": form.shift, "output": output}, form.factors, form.words)
     plain = np.array(multipliers, np.int64).reshape(-1, 2)
     fields: dict[str, Init] = {"kind": "TN_DSP_PLAINLY", "shift": 0, "output": output}
     return Form(fields, np.ones(len(multipliers), np.int64), plain)
@@ -68,22 +71,34 @@ class _Choice:
     words: _Ints
 
 
-def _rights(multipliers: Sequence[Multiplier], spare: int) -> tuple[_Ints, _Ints, int] | None:
-    """Multipliers, shifts to the right and the largest shift that needs no more than `spare` bits; None without."""
+@dataclass(frozen=True)
+class _Scales:
+    """TFLite's multipliers and shifts to the right, both (channels,), and the one shift of the layer."""
+
+    factor: _Ints
+    right: _Ints
+    shift: int
+
+
+def _scales(multipliers: Sequence[Multiplier], more: int) -> list[_Scales]:
+    """What to try: the usual shift, as far as lanes hold the scaled weights, and the smallest with all bits.
+
+    `more` bits stand behind the code's beyond those of the channel with the largest shift.
+    """
     factor = np.array([m.multiplier for m in multipliers], np.int64)
     right = -np.array([m.shift for m in multipliers], np.int64)
     live = right[factor > 0]
     if not live.size or live.min() < 1:
-        return None
-    return factor, right, int(min(live.max(), live.min() + spare))
+        return []
+    most = int(live.min()) + _SPARE_BITS - 1 + more
+    least = min(int(live.max()) + more, most)
+    return [_Scales(factor, right, shift) for shift in dict.fromkeys((max(least, min(_USUAL_SHIFT, most)), least))]
 
 
-def _rising(multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, limits: tuple[int, int, int]) -> _Choice | None:
-    found = _rights(multipliers, _SPARE_BITS - 1)
-    if found is None:
-        return None
-    factor, right, most = found
-    shift = most + 1
+def _rising(
+    scales: _Scales, multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, limits: tuple[int, int, int]
+) -> _Choice | None:
+    factor, right, shift = scales.factor, scales.right, scales.shift
     bits = np.maximum(shift - right + 1, 1)
     slope = _shifted(factor, shift - right + 1 - bits)
     offset = (limits[0] << shift) + (1 << shift - 1) + _shifted(np.ones_like(right), shift - right - 1)
@@ -96,11 +111,10 @@ def _rising(multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, limits: 
     return choice if _exact(codes, choice, multipliers, low, high, limits) else None
 
 
-def _signed(multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, limits: tuple[int, int, int]) -> _Choice | None:
-    found = _rights(multipliers, _SPARE_BITS - 1)
-    if found is None:
-        return None
-    factor, right, shift = found
+def _signed(
+    scales: _Scales, multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, limits: tuple[int, int, int]
+) -> _Choice | None:
+    factor, right, shift = scales.factor, scales.right, scales.shift
     bits = np.maximum(shift - right + 1, 1)
     step = _shifted(np.ones_like(right), shift - right)
     slope = -_shifted(factor, shift - right + 1 - bits) - step

@@ -1075,7 +1075,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x1u) != 0 && tn_stream_ready(&model_l0.rows, s->done[1], s->done[0])) {
         const unsigned y = s->done[1]++;
         (void)y;
-        tn_stream_rows(&model_l0.rows, y, arena + 2924, 3u, 4, rows);
+        tn_stream_rows(&model_l0.rows, y, arena + 2924, 3u, 4, NULL, rows);
         tn_conv2d_s8_row(&model_l0, rows, arena + 2868 + (size_t)(y % 2u) * 28);
         OBSERVE(0, arena + 2868 + (size_t)(y % 2u) * 28, y * 7, 4, 7, 21000);
         fresh |= 0x2u;
@@ -1088,7 +1088,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x2u) != 0 && tn_stream_ready(&model_l1.rows, s->done[2], s->done[1])) {
         const unsigned y = s->done[2]++;
         (void)y;
-        tn_stream_rows(&model_l1.rows, y, arena + 2868, 2u, 28, rows);
+        tn_stream_rows(&model_l1.rows, y, arena + 2868, 2u, 28, NULL, rows);
         tn_max_pool2d_s8_row(&model_l1, rows, arena + 2656 + (size_t)(y % 3u) * 28);
         OBSERVE(1, arena + 2656 + (size_t)(y % 3u) * 28, y * 7, 4, 7, 10500);
         fresh |= 0x4u;
@@ -1101,7 +1101,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x4u) != 0 && tn_stream_ready(&model_l2.rows, s->done[3], s->done[2])) {
         const unsigned y = s->done[3]++;
         (void)y;
-        tn_stream_rows(&model_l2.rows, y, arena + 2656, 3u, 28, rows);
+        tn_stream_rows(&model_l2.rows, y, arena + 2656, 3u, 28, NULL, rows);
         tn_depthwise_conv2d_s8_row(&model_l2, rows, arena + 2432);
         OBSERVE(2, arena + 2432, y * 7, 4, 7, 10500);
         fresh |= 0x8u;
@@ -1114,7 +1114,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x8u) != 0 && tn_stream_ready(&model_l3.rows, s->done[4], s->done[3])) {
         const unsigned y = s->done[4]++;
         (void)y;
-        tn_stream_rows(&model_l3.rows, y, arena + 2432, 1u, 28, rows);
+        tn_stream_rows(&model_l3.rows, y, arena + 2432, 1u, 28, NULL, rows);
         tn_conv2d_s8_row(&model_l3, rows, arena + 2740 + (size_t)(y % 2u) * 32);
         OBSERVE(3, arena + 2740 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 12000);
         fresh |= 0x10u;
@@ -1127,7 +1127,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x10u) != 0 && tn_stream_ready(&model_l4.rows, s->done[5], s->done[4])) {
         const unsigned y = s->done[5]++;
         (void)y;
-        tn_stream_rows(&model_l4.rows, y, arena + 2740, 2u, 32, rows);
+        tn_stream_rows(&model_l4.rows, y, arena + 2740, 2u, 32, NULL, rows);
         tn_max_pool2d_s8_row(&model_l4, rows, arena + 2560 + (size_t)(y % 3u) * 32);
         OBSERVE(4, arena + 2560 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
         fresh |= 0x20u;
@@ -1140,7 +1140,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x1u) != 0 && tn_stream_ready(&model_l5.rows, s->done[6], s->done[0])) {
         const unsigned y = s->done[6]++;
         (void)y;
-        tn_stream_rows(&model_l5.rows, y, arena + 2924, 3u, 4, rows);
+        tn_stream_rows(&model_l5.rows, y, arena + 2924, 3u, 4, NULL, rows);
         tn_conv2d_s8_row(&model_l5, rows, arena + 2804 + (size_t)(y % 2u) * 32);
         OBSERVE(5, arena + 2804 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 6000);
         fresh |= 0x40u;
@@ -1165,7 +1165,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l7.rows, s->done[8], s->done[7])) {
         const unsigned y = s->done[8]++;
         (void)y;
-        tn_stream_rows(&model_l7.rows, y, arena + 2560, 3u, 32, rows);
+        tn_stream_rows(&model_l7.rows, y, arena + 2560, 3u, 32, NULL, rows);
         tn_depthwise_conv2d_s8_row(&model_l7, rows, arena + 2432);
         OBSERVE(7, arena + 2432, y * 8, 4, 8, 6000);
         fresh |= 0x100u;
@@ -1178,7 +1178,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x100u) != 0 && tn_stream_ready(&model_l8.rows, s->done[9], s->done[8])) {
         const unsigned y = s->done[9]++;
         (void)y;
-        tn_stream_rows(&model_l8.rows, y, arena + 2432, 1u, 32, rows);
+        tn_stream_rows(&model_l8.rows, y, arena + 2432, 1u, 32, NULL, rows);
         tn_conv2d_s8_row(&model_l8, rows, arena + 2048 + (size_t)(y % 2u) * 64);
         OBSERVE(8, arena + 2048 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 12000);
         fresh |= 0x200u;
@@ -1191,7 +1191,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x200u) != 0 && tn_stream_ready(&model_l9.rows, s->done[10], s->done[9])) {
         const unsigned y = s->done[10]++;
         (void)y;
-        tn_stream_rows(&model_l9.rows, y, arena + 2048, 2u, 64, rows);
+        tn_stream_rows(&model_l9.rows, y, arena + 2048, 2u, 64, NULL, rows);
         tn_max_pool2d_s8_row(&model_l9, rows, arena + 1664 + (size_t)(y % 3u) * 64);
         OBSERVE(9, arena + 1664 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 6000);
         fresh |= 0x400u;
@@ -1204,7 +1204,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x400u) != 0 && tn_stream_ready(&model_l10.rows, s->done[11], s->done[10])) {
         const unsigned y = s->done[11]++;
         (void)y;
-        tn_stream_rows(&model_l10.rows, y, arena + 1664, 3u, 64, rows);
+        tn_stream_rows(&model_l10.rows, y, arena + 1664, 3u, 64, NULL, rows);
         tn_depthwise_conv2d_s8_row(&model_l10, rows, arena + 2432);
         OBSERVE(10, arena + 2432, y * 16, 4, 16, 6000);
         fresh |= 0x800u;
@@ -1217,7 +1217,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x800u) != 0 && tn_stream_ready(&model_l11.rows, s->done[12], s->done[11])) {
         const unsigned y = s->done[12]++;
         (void)y;
-        tn_stream_rows(&model_l11.rows, y, arena + 2432, 1u, 64, rows);
+        tn_stream_rows(&model_l11.rows, y, arena + 2432, 1u, 64, NULL, rows);
         tn_conv2d_s8_row(&model_l11, rows, arena + 2176 + (size_t)(y % 2u) * 64);
         OBSERVE(11, arena + 2176 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 6000);
         fresh |= 0x1000u;
@@ -1230,7 +1230,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x1000u) != 0 && tn_stream_ready(&model_l12.rows, s->done[13], s->done[12])) {
         const unsigned y = s->done[13]++;
         (void)y;
-        tn_stream_rows(&model_l12.rows, y, arena + 2176, 2u, 64, rows);
+        tn_stream_rows(&model_l12.rows, y, arena + 2176, 2u, 64, NULL, rows);
         tn_max_pool2d_s8_row(&model_l12, rows, arena + 1856 + (size_t)(y % 3u) * 64);
         OBSERVE(12, arena + 1856 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 3008);
         fresh |= 0x2000u;
@@ -1243,7 +1243,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l13.rows, s->done[14], s->done[7])) {
         const unsigned y = s->done[14]++;
         (void)y;
-        tn_stream_rows(&model_l13.rows, y, arena + 2560, 3u, 32, rows);
+        tn_stream_rows(&model_l13.rows, y, arena + 2560, 3u, 32, NULL, rows);
         tn_conv2d_s8_row(&model_l13, rows, arena + 2304 + (size_t)(y % 2u) * 64);
         OBSERVE(13, arena + 2304 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 3008);
         fresh |= 0x4000u;
@@ -1268,7 +1268,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x8000u) != 0 && tn_stream_ready(&model_l15.rows, s->done[16], s->done[15])) {
         const unsigned y = s->done[16]++;
         (void)y;
-        tn_stream_rows(&model_l15.rows, y, arena + 1856, 3u, 64, rows);
+        tn_stream_rows(&model_l15.rows, y, arena + 1856, 3u, 64, NULL, rows);
         tn_depthwise_conv2d_s8_row(&model_l15, rows, arena + 2432);
         OBSERVE(15, arena + 2432, y * 16, 4, 16, 3008);
         fresh |= 0x10000u;
@@ -1281,7 +1281,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x10000u) != 0 && tn_stream_ready(&model_l16.rows, s->done[17], s->done[16])) {
         const unsigned y = s->done[17]++;
         (void)y;
-        tn_stream_rows(&model_l16.rows, y, arena + 2432, 1u, 64, rows);
+        tn_stream_rows(&model_l16.rows, y, arena + 2432, 1u, 64, NULL, rows);
         tn_conv2d_s8_row(&model_l16, rows, arena + 896 + (size_t)(y % 2u) * 128);
         OBSERVE(16, arena + 896 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 6016);
         fresh |= 0x20000u;
@@ -1294,7 +1294,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x20000u) != 0 && tn_stream_ready(&model_l17.rows, s->done[18], s->done[17])) {
         const unsigned y = s->done[18]++;
         (void)y;
-        tn_stream_rows(&model_l17.rows, y, arena + 896, 2u, 128, rows);
+        tn_stream_rows(&model_l17.rows, y, arena + 896, 2u, 128, NULL, rows);
         tn_max_pool2d_s8_row(&model_l17, rows, arena + 512 + (size_t)(y % 3u) * 128);
         OBSERVE(17, arena + 512 + (size_t)(y % 3u) * 128, y * 32, 4, 32, 3008);
         fresh |= 0x40000u;
@@ -1307,7 +1307,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x40000u) != 0 && tn_stream_ready(&model_l18.rows, s->done[19], s->done[18])) {
         const unsigned y = s->done[19]++;
         (void)y;
-        tn_stream_rows(&model_l18.rows, y, arena + 512, 3u, 128, rows);
+        tn_stream_rows(&model_l18.rows, y, arena + 512, 3u, 128, NULL, rows);
         tn_depthwise_conv2d_s8_row(&model_l18, rows, arena + 2432);
         OBSERVE(18, arena + 2432, y * 32, 4, 32, 3008);
         fresh |= 0x80000u;
@@ -1320,7 +1320,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x80000u) != 0 && tn_stream_ready(&model_l19.rows, s->done[20], s->done[19])) {
         const unsigned y = s->done[20]++;
         (void)y;
-        tn_stream_rows(&model_l19.rows, y, arena + 2432, 1u, 128, rows);
+        tn_stream_rows(&model_l19.rows, y, arena + 2432, 1u, 128, NULL, rows);
         tn_conv2d_s8_row(&model_l19, rows, arena + 1152 + (size_t)(y % 2u) * 128);
         OBSERVE(19, arena + 1152 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 3008);
         fresh |= 0x100000u;
@@ -1333,7 +1333,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x100000u) != 0 && tn_stream_ready(&model_l20.rows, s->done[21], s->done[20])) {
         const unsigned y = s->done[21]++;
         (void)y;
-        tn_stream_rows(&model_l20.rows, y, arena + 1152, 2u, 128, rows);
+        tn_stream_rows(&model_l20.rows, y, arena + 1152, 2u, 128, NULL, rows);
         tn_max_pool2d_s8_row(&model_l20, rows, arena + 2432);
         OBSERVE(20, arena + 2432, y * 32, 4, 32, 1504);
         fresh |= 0x200000u;
@@ -1346,7 +1346,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     if ((fresh & 0x8000u) != 0 && tn_stream_ready(&model_l21.rows, s->done[22], s->done[15])) {
         const unsigned y = s->done[22]++;
         (void)y;
-        tn_stream_rows(&model_l21.rows, y, arena + 1856, 3u, 64, rows);
+        tn_stream_rows(&model_l21.rows, y, arena + 1856, 3u, 64, NULL, rows);
         tn_conv2d_s8_row(&model_l21, rows, arena + 1408 + (size_t)(y % 2u) * 128);
         OBSERVE(21, arena + 1408 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 1504);
         fresh |= 0x400000u;
@@ -1390,6 +1390,7 @@ void model_push_block(model_state *s, const int8_t *samples, size_t slices, ptrd
         int8_t *slot = arena + 2924 + (size_t)(t % 3u) * 4;
         const int8_t *channel = samples;
         (void)t;
+        TN_STREAM_UNROLL
         for (int i = 0; i < 4; ++i, channel += channel_stride) {
             *slot++ = *channel;
         }

@@ -53,6 +53,12 @@ typedef struct {
     uint16_t pad;      /* padding before the first element */
 } tn_axis;
 
+/* Whether no window reaches over an end of its axis. */
+static inline int tn_axis_inside(const tn_axis *axis)
+{
+    return axis->pad == 0 && (axis->out - 1) * axis->stride + (axis->kernel - 1) * axis->dilation < axis->in;
+}
+
 /* Limits of an int8 output: the fused activation, as codes. */
 typedef struct {
     int8_t zero_point;

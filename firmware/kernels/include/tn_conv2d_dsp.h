@@ -32,19 +32,13 @@ typedef struct {
     int8_t in_zero_point;
     tn_dsp_rounding rounding;
     const uint32_t *records; /* weights and constants of the channels, as the block of tn_conv2d_dsp_pairs.h takes them */
+    const int8_t *border;    /* a row of padding, or NULL: rows are then checked */
 } tn_conv2d_s8_dsp;
 
 /* Codes under one filter. */
 TN_INLINE int tn_conv2d_used(const tn_conv2d_s8_dsp *p)
 {
     return p->taps * p->cols.kernel * p->in_channels;
-}
-
-/* Whether windows never reach over the left or right border. */
-TN_INLINE int tn_conv2d_inside(const tn_conv2d_s8_dsp *p)
-{
-    const int reach = (p->cols.kernel - 1) * p->cols.dilation;
-    return p->cols.pad == 0 && (p->cols.out - 1) * p->cols.stride + reach < p->cols.in;
 }
 
 #ifdef __cplusplus

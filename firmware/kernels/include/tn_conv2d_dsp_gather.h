@@ -46,9 +46,9 @@ TN_INLINE void tn_conv2d_gather_words(const tn_conv2d_s8_dsp *p, const int8_t *c
     const int reach = (p->cols.kernel - 1) * p->cols.dilation;
     for (int tap = 0; tap < p->taps; ++tap, rows += p->tap_distance) {
         const int8_t *row = *rows;
-        if (row == NULL) {
+        if (tn_rows_missing(&p->rows, p->border) != 0 && row == NULL) {
             column = tn_conv2d_fill(p, p->cols.kernel * channels, column, distance);
-        } else if (p->cols.dilation == 1 && (tn_conv2d_inside(p) || (left >= 0 && left + reach < p->cols.in))) {
+        } else if (p->cols.dilation == 1 && (tn_axis_inside(&p->cols) || (left >= 0 && left + reach < p->cols.in))) {
             column = tn_conv2d_widen(row + left * channels, p->cols.kernel * channels, column, distance);
         } else {
             for (int i = 0, col = left; i < p->cols.kernel; ++i, col += p->cols.dilation) {
@@ -70,14 +70,15 @@ TN_INLINE void tn_conv2d_gather_codes(const tn_conv2d_s8_dsp *p, const int8_t *c
     int8_t *to = codes;
     for (int tap = 0; tap < p->taps; ++tap, rows += p->tap_distance) {
         const int8_t *row = *rows;
-        if (row != NULL && p->cols.dilation == 1 &&
-            (tn_conv2d_inside(p) || (left >= 0 && left + reach < p->cols.in))) {
+        const int missing = tn_rows_missing(&p->rows, p->border) != 0 && row == NULL;
+        if (missing == 0 && p->cols.dilation == 1 &&
+            (tn_axis_inside(&p->cols) || (left >= 0 && left + reach < p->cols.in))) {
             (void)memcpy(to, row + left * channels, (size_t)run);
             to += run;
             continue;
         }
         for (int i = 0, col = left; i < p->cols.kernel; ++i, col += p->cols.dilation) {
-            const int8_t *from = row == NULL || col < 0 || col >= p->cols.in ? NULL : row + col * channels;
+            const int8_t *from = missing != 0 || col < 0 || col >= p->cols.in ? NULL : row + col * channels;
             for (int c = 0; c < channels; ++c) {
                 *to++ = from == NULL ? p->in_zero_point : from[c];
             }

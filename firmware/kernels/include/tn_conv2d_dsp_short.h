@@ -23,7 +23,8 @@ TN_INLINE int32_t tn_conv2d_short_code(const tn_conv2d_s8_dsp *p, const int8_t *
     const int run = p->cols.kernel * p->in_channels;
     const int8_t *const row = rows[index / run * p->tap_distance];
     const int col = left + index % run / p->in_channels * p->cols.dilation;
-    if (row == NULL || (tn_conv2d_inside(p) == 0 && (col < 0 || col >= p->cols.in))) {
+    if ((tn_rows_missing(&p->rows, p->border) != 0 && row == NULL) ||
+        (tn_axis_inside(&p->cols) == 0 && (col < 0 || col >= p->cols.in))) {
         return p->in_zero_point;
     }
     return row[col * p->in_channels + index % p->in_channels];
@@ -32,7 +33,10 @@ TN_INLINE int32_t tn_conv2d_short_code(const tn_conv2d_s8_dsp *p, const int8_t *
 TN_INLINE uint32_t tn_conv2d_short_lanes(const tn_conv2d_s8_dsp *p, const int8_t *const *rows, int left, int index)
 {
     const int32_t low = tn_conv2d_short_code(p, rows, left, index);
-    return tn_lanes(low, tn_conv2d_short_code(p, rows, left, index + 1));
+    if (index + 1 >= tn_conv2d_used(p)) {
+        return (uint32_t)low; /* the other lane has no weight */
+    }
+    return tn_pack_lanes(low, tn_conv2d_short_code(p, rows, left, index + 1));
 }
 
 /* Gather a pixel to depth / 2 words. */

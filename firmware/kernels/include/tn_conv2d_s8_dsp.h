@@ -78,7 +78,7 @@ TN_INLINE void tn_conv2d_lone(const tn_conv2d_s8_dsp *p, const int8_t *const *ro
 }
 
 /* Output row `y`.
- * rows: rows.kernel pointers to input rows, NULL for a row of padding.
+ * rows: rows.kernel pointers to input rows; for a row of padding `border`, which may be NULL.
  * columns: `depth` words. codes: `depth` codes where they are needed, see tn_conv2d_gather.
  * out: out_cols * out_channels codes; must not overlap the input. */
 TN_INLINE void tn_conv2d_s8_dsp_row(const tn_conv2d_s8_dsp *p, const int8_t *const *rows, unsigned y, int8_t *out,
@@ -112,7 +112,7 @@ TN_INLINE void tn_conv2d_all_pixels(const tn_conv2d_s8_dsp *p, const int8_t **ro
     tn_conv2d_clear(p, columns, codes);
     for (unsigned y = 0; y < p->rows.out; ++y) {
         int left = -(int)p->cols.pad;
-        tn_window_rows(&p->rows, in, (size_t)p->cols.in * p->in_channels, (int)y, rows);
+        tn_border_rows(&p->rows, in, (size_t)p->cols.in * p->in_channels, (int)y, p->border, rows);
         for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride) {
             tn_conv2d_take(p, rows, left, slot, columns, codes);
             const int last = x == p->cols.out - 1 && y == p->rows.out - 1u;
@@ -134,7 +134,7 @@ TN_INLINE void tn_conv2d_s8_dsp_run(const tn_conv2d_s8_dsp *p, const int8_t **ro
         return;
     }
     for (unsigned y = 0; y < p->rows.out; ++y, out += (size_t)p->out_cols * p->out_channels) {
-        tn_window_rows(&p->rows, in, (size_t)p->cols.in * p->in_channels, (int)y, rows);
+        tn_border_rows(&p->rows, in, (size_t)p->cols.in * p->in_channels, (int)y, p->border, rows);
         tn_conv2d_s8_dsp_row(p, rows, y, out, columns, codes);
     }
 }

@@ -26,6 +26,7 @@ typedef struct {
     tn_dsp_form form;
     /* per four channels: their biases; per tap the lanes {0, 2} and {1, 3}; the constants of `form` */
     const uint32_t *table;
+    const int8_t *border; /* a row of padding, or NULL: rows are then checked */
 } tn_depthwise_conv2d_s8_dsp;
 
 /* Point `taps` at the first channel under each tap of the window that begins at column `left`. */
@@ -136,7 +137,7 @@ TN_INLINE tn_depthwise_span tn_depthwise_inner(const tn_depthwise_conv2d_s8_dsp 
     inner.end = room > 0 ? (room - 1) / p->cols.stride + 1 : 0;
     inner.end = inner.end < p->cols.out ? inner.end : p->cols.out;
     for (int r = 0; r < p->rows.kernel; ++r) {
-        if (rows[r] == NULL) {
+        if (tn_rows_missing(&p->rows, p->border) != 0 && rows[r] == NULL) {
             inner.end = 0;
         }
     }
@@ -164,7 +165,7 @@ TN_INLINE int tn_depthwise_threes(const tn_depthwise_conv2d_s8_dsp *p, const int
     return x;
 }
 
-/* Output row; arguments as for tn_depthwise_conv2d_s8_row.
+/* Output row; arguments as for tn_depthwise_conv2d_s8_row, but that `border` stands for padding where there is one.
  * scratch: `channels` codes. taps: scratch for rows.kernel * cols.kernel pointers. */
 TN_INLINE void tn_depthwise_conv2d_s8_dsp_row(const tn_depthwise_conv2d_s8_dsp *p, const int8_t *const *rows,
                                               int8_t *out, int8_t *scratch, const int8_t **taps)
@@ -198,7 +199,7 @@ TN_INLINE void tn_depthwise_conv2d_s8_dsp_run(const tn_depthwise_conv2d_s8_dsp *
                                               const int8_t *in, int8_t *out, int8_t *scratch, const int8_t **taps)
 {
     for (int y = 0; y < p->rows.out; ++y, out += (size_t)p->cols.out * p->channels) {
-        tn_window_rows(&p->rows, in, (size_t)p->cols.in * p->channels, y, rows);
+        tn_border_rows(&p->rows, in, (size_t)p->cols.in * p->channels, y, p->border, rows);
         tn_depthwise_conv2d_s8_dsp_row(p, rows, out, scratch, taps);
     }
 }

@@ -58,6 +58,22 @@ typedef struct {
 } tn_dsp_signed_channel;
 #define TN_DSP_PLAIN (-((int64_t)1 << 62))
 
+/* Whether rows may be NULL: outside the input, without a row of padding `border` to stand for them. */
+TN_INLINE int tn_rows_missing(const tn_axis *axis, const int8_t *border)
+{
+    return border == NULL && tn_axis_inside(axis) == 0;
+}
+
+/* tn_window_rows, with `border` for rows of padding. */
+TN_INLINE void tn_border_rows(const tn_axis *axis, const int8_t *in, size_t row_bytes, int y, const int8_t *border,
+                              const int8_t **rows)
+{
+    tn_window_rows(axis, in, row_bytes, y, rows);
+    for (int tap = 0; border != NULL && tap < axis->kernel; ++tap) {
+        rows[tap] = rows[tap] == NULL ? border : rows[tap];
+    }
+}
+
 /* Four codes as one word, the first in the lowest byte; any alignment. */
 TN_INLINE uint32_t tn_load4(const int8_t *x)
 {
@@ -79,6 +95,18 @@ TN_INLINE int32_t tn_high_lane(uint32_t lanes)
 TN_INLINE uint32_t tn_lanes(int32_t low, int32_t high)
 {
     return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
+}
+
+/* tn_lanes of numbers that are known at run time only. */
+TN_INLINE uint32_t tn_pack_lanes(int32_t low, int32_t high)
+{
+#if TN_HAS_DSP
+    uint32_t lanes;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(lanes) : "r"(low), "r"(high));
+    return lanes;
+#else
+    return tn_lanes(low, high);
+#endif
 }
 
 /* Bytes 0 and 2 of a word as lanes. */
