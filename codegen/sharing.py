@@ -1,10 +1,10 @@
 """Layers that share one copy of an inline kernel: less code for some more instructions.
 
 Every layer has its own copy with its parameters folded in. Light twins, layers that differ in the addresses of
-their constants only, share one, which costs next to nothing. Leaning to size, several layers that call one kernel function
-in one mode share a copy, too. It reads what differs between them from the layer's parameters; what
-is the same in all of them, the mode with it, stays a constant of the copy. The mode is what a layer's own parameters
-hold of symbols and flags: the kind of pooling, the form of rounding. A copy for few layers is larger than theirs.
+their constants only, share one, which costs next to nothing. Leaning to size, several layers that call one kernel
+function in one mode share a copy, too. It reads what differs between them from the layer's parameters; what is the
+same in all of them, the mode with it, stays a constant of the copy. The mode is what a layer's own parameters hold of
+symbols and flags: the kind of pooling, the form of rounding. A copy for few layers is larger than theirs.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import graphs, movement, products, unary, windows
+from . import graphs, movement, pooled, products, unary, windows
 from .problem import Problem
 
 PROBLEMS: tuple[type[Problem], ...] = (
     windows.Conv2D,
+    pooled.ConvMaxPool,
     windows.DepthwiseConv2D,
     products.FullyConnected,
     windows.MaxPool2D,

@@ -134,7 +134,7 @@ class Convolution(Windowed):
     def add_to(self, builder: ModelBuilder) -> Ports:
         scales, state = self.weight_scales(), self.state(2)
         x = builder.tensor(self.input_shape, scale=self.q_in.scale, zero_point=self.q_in.zero_point)
-        weights = codes(state, self.weight_shape) // (16 if self.dyadic else 1)
+        weights = self.weights(state)
         w = builder.tensor(self.weight_shape, scale=scales, zero_point=0, axis=self.weight_axis, data=weights)
         operands: list[int | None] = [x, w]
         if self.bias:
@@ -145,6 +145,9 @@ class Convolution(Windowed):
         y = builder.tensor(self.output_shape(self.filters), scale=self.output_scale(), zero_point=self.zero_point_out)
         self.append(builder, operands, y)
         return Ports([x], [y])
+
+    def weights(self, state: np.random.RandomState) -> Array:
+        return codes(state, self.weight_shape) // (16 if self.dyadic else 1)
 
     def append(self, builder: ModelBuilder, operands: list[int | None], output: int) -> None:
         raise NotImplementedError
