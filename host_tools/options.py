@@ -60,10 +60,13 @@ class _Bytes(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return int(number)
 
 
+BYTES = _Bytes()
+
+
 def limit_options(function: F) -> F:
     """--max-ram, --max-flash: what the model may take."""
-    ram = click.option("--max-ram", type=_Bytes(), help="Most state in bytes, as 8192 or 8K.  [default: the board's]")
-    flash = click.option("--max-flash", type=_Bytes(), help="Most flash, estimated.  [default: the board's]")
+    ram = click.option("--max-ram", type=BYTES, help="Most state in bytes, as 8192 or 8K.  [default: the board's]")
+    flash = click.option("--max-flash", type=BYTES, help="Most flash, estimated.  [default: the board's]")
     return ram(flash(function))
 
 

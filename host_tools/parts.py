@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .recipes import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
-RECIPES = {"sleep": "sleep_demo.toml"}
+TASKS = ("sleep",)
 
 
 def part_options(function: F) -> F:
@@ -29,27 +29,27 @@ def part_options(function: F) -> F:
         click.option("--output", type=PATH, default=None, show_default=False, help=place),
         click.option("--data", type=PATH, default=None, help="Folder of recordings in place of the recipe's signals."),
         click.option("--recipe", type=PATH, default=None, show_default=False, help=text),
-        click.argument("task", type=click.Choice(list(RECIPES))),
+        click.argument("task", type=click.Choice(TASKS)),
     ):
         function = option(function)
     return function
 
 
-def shipped_recipe(task: str) -> Path:
-    """Path of the recipe that comes with thumbnet."""
+def shipped_recipe(task: str, kind: str = "demo") -> Path:
+    """Path of a recipe that comes with thumbnet."""
     from importlib.resources import files
 
-    return Path(str(files("thumbnet.training") / "recipes" / RECIPES[task]))
+    return Path(str(files("thumbnet.training") / "recipes" / f"{task}_{kind}.toml"))
 
 
 def engine_options(function: F) -> F:
-    """--jobs, --engine and --address: where folds are computed."""
+    """--jobs, --engine and --address: where folds and trials are computed."""
     place = "Processes of this computer, or a Ray cluster."
     cluster = 'Ray cluster: "auto", host:port, ray://host:port, or "local" for one of its own.'
     for option in (
         click.option("--address", default="auto", help=cluster),
         click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help=place),
-        click.option("--jobs", type=click.IntRange(1), default=1, help="Folds at once on this computer."),
+        click.option("--jobs", type=click.IntRange(1), default=1, help="Folds or trials at once on this computer."),
     ):
         function = option(function)
     return function

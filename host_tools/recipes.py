@@ -13,9 +13,11 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from .errors import HostToolsError
+from .recipe_search import ModelTable, SearchTable
+from .recipe_table import Table as _Table
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _PREFIX = r"^[a-z][a-z0-9_]*$"
@@ -23,10 +25,6 @@ _PREFIX = r"^[a-z][a-z0-9_]*$"
 
 class RecipeError(HostToolsError):
     """A recipe that cannot be read, or a key in it that is unknown or out of range."""
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class SyntheticSignals(_Table):
@@ -70,12 +68,6 @@ class SignalsTable(_Table):
         """Return the keys that the reader of recordings takes, without those left out."""
         values = self.model_dump(exclude={"folder", "source", "licence", "cache", "synthetic"})
         return {key: value for key, value in values.items() if value is not None}
-
-
-class ModelTable(_Table):
-    """``[model]``: which network."""
-
-    name: Literal["ulw_sleepnet"] = Field(default="ulw_sleepnet", description="the network")
 
 
 class TrainingTable(_Table):
@@ -244,6 +236,7 @@ class Recipe(_Table):
     codegen: CodegenTable = Field(default=CodegenTable(), description="generated C")
     boards: BoardsTable = Field(default=BoardsTable(), description="where it runs")
     budgets: BudgetsTable = Field(default=BudgetsTable(), description="limits that fail the run")
+    search: SearchTable = Field(default=SearchTable(), description="other sizes of the network to look for")
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,7 @@ def train(
     advance: Advance | None = None,
     checkpoint: Path | None = None,
     log_folder: Path | None = None,
+    on_pass: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
     """Train a classifier in place; it ends with the weights of its best validation pass.
 
@@ -204,6 +206,9 @@ def train(
         File that each pass ends with; where it holds one of the same training, that is taken up.
     log_folder : pathlib.Path, optional
         Where TensorBoard finds the curves.
+    on_pass : callable, optional
+        Called after each pass with its number, from 0, and its figures, as in :class:`History`; what it raises ends the
+        training.
 
     Returns
     -------
@@ -246,6 +251,8 @@ def train(
             log.write(number, row)
             if checkpoint:
                 write_checkpoint(checkpoint, identity, model, trainer.optimizer, progress)
+            if on_pass is not None:
+                on_pass(number, row)
     model.set_weights(progress.best_weights)
     return History(
         **progress.logs,

@@ -7,6 +7,7 @@ no global state changes. The HTML report draws its own charts from the same numb
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,6 +182,13 @@ def learning_curves_figure(history: History, title: str = "") -> Figure:
         if title:
             figure.suptitle(title, fontsize=11)
     return figure
+
+
+def figure_style() -> AbstractContextManager[None]:
+    """Give the context in which figures are drawn, so that all look alike."""
+    from matplotlib import rc_context
+
+    return rc_context(_STYLE)
 
 
 def save_figure(figure: Figure, stem: Path | str) -> tuple[Path, Path]:

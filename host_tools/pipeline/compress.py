@@ -49,7 +49,10 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     chosen = calibration_windows(run)
     tflite, floating = _convert(run.folder.output(MODEL), scaling.apply(epochs.signals[chosen]))
     (folder / "model.tflite").write_bytes(tflite)
-    _bundle(run, tflite, scaling, chosen).write(folder / "model.bundle")
+    accuracy = run.folder.facts("train")["metrics"]["accuracy"]
+    make_bundle(run, tflite, scaling, chosen, run.recipe.quantize.clip_percentile, accuracy).write(
+        folder / "model.bundle"
+    )
     return _compare(run, folder, scaling, tflite, floating)
 
 
@@ -107,12 +110,29 @@ def spread(available: int, wanted: int) -> Array:
     return np.unique(np.linspace(0, available - 1, min(wanted, available)).round().astype(np.int64))
 
 
-def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array) -> Bundle:
+def make_bundle(
+    run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array, percentile: float, accuracy: float
+) -> Bundle:
+    """Put a model and all that is needed to use it into a bundle.
+
+    Parameters
+    ----------
+    run : Run
+        Its signals were read.
+    tflite : bytes
+        The int8 model.
+    scaling, percentile
+        Gain and clip of each channel, and the percentile that fixed them.
+    calibration : numpy.ndarray
+        Which windows fixed the ranges.
+    accuracy : float
+        Of the float network on the held-out windows.
+    """
     from thumbnet.quantize.bundle import Bundle
     from thumbnet.quantize.signals import declare_signals
     from thumbnet.training.sleep.stages import STAGES
 
-    facts, trained = run.folder.facts("signals"), run.folder.facts("train")
+    facts = run.folder.facts("signals")
     subjects = run.epochs.subjects[calibration]
     return Bundle.create(
         tflite,
@@ -121,19 +141,19 @@ def _bundle(run: Run, tflite: bytes, scaling: ChannelScaling, calibration: Array
         channel_kinds=[_kind(name, run.config.emg) for name in run.epochs.channels],
         preprocessing=[
             *run.config.steps(),
-            {"step": "scale-and-clip", "percentile": run.recipe.quantize.clip_percentile, "fitted_on": "training part"},
+            {"step": "scale-and-clip", "percentile": percentile, "fitted_on": "training part"},
         ],
         labels=STAGES,
         calibration={
             "windows": len(calibration),
             "subjects": len(np.unique(subjects)),
-            "method": f"clip at the {run.recipe.quantize.clip_percentile:g} percentile of training subjects",
+            "method": f"clip at the {percentile:g} percentile of training subjects",
         },
         training={
             "protocol": facts["protocol"],
             "source": facts["source"],
             "windows": facts["windows"],
-            "accuracy": trained["metrics"]["accuracy"],
+            "accuracy": accuracy,
         },
         licences=[facts["licence"]],
         versions=versions(("thumbnet", *_PACKAGES)),

@@ -1,4 +1,4 @@
-"""Where folds are computed: processes of this computer, or a Ray cluster. Both start the same command for each fold."""
+"""Where folds and searches are computed: processes of this computer, or a Ray cluster, by the same command."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 OnDone = Callable[[Path], None]
 
 
+@dataclass(frozen=True)
+class Work:
+    """A kind of task: the module that does it, and what people call one and several."""
+
+    module: str
+    name: str
+    names: str
+
+
+FOLD = Work(f"{__package__}.fold_work", "fold", "folds")
+
+
 class FoldError(HostToolsError):
     """A fold that failed, or an engine that cannot be used; checkpoints and finished folds stay."""
 
@@ -36,7 +48,7 @@ class Engine:
     kind : str
         "local" or "ray".
     jobs : int
-        Folds at once on this computer.
+        Tasks at once on this computer.
     address : str
         Of the Ray cluster: "auto", "host:port", "ray://host:port", or "local" for one of this process's own.
     """
@@ -51,8 +63,8 @@ class Engine:
         if self.jobs < 1:
             raise FoldError(f"--jobs must be at least 1, got {self.jobs}")
 
-    def run(self, tasks: Sequence[Path], threads: int, on_done: OnDone) -> None:
-        """Do the tasks, `on_done` called with each that is finished.
+    def run(self, tasks: Sequence[Path], threads: int, on_done: OnDone, work: Work = FOLD) -> None:
+        """Do tasks of one kind, `on_done` called with each that is finished.
 
         Raises
         ------
@@ -60,12 +72,12 @@ class Engine:
             When one fails, with its last words, or Ray is not there.
         """
         if self.kind == "ray":
-            run_on_ray(tasks, threads, self.address, on_done)
+            run_on_ray(tasks, threads, self.address, on_done, work)
         else:
-            run_locally(tasks, threads, self.jobs, on_done)
+            run_locally(tasks, threads, self.jobs, on_done, work)
 
 
-def run_locally(tasks: Sequence[Path], threads: int, jobs: int, on_done: OnDone) -> None:
+def run_locally(tasks: Sequence[Path], threads: int, jobs: int, on_done: OnDone, work: Work = FOLD) -> None:
     """Do tasks in processes of this computer, `jobs` at once; none survives an interrupt.
 
     Raises
@@ -79,12 +91,12 @@ def run_locally(tasks: Sequence[Path], threads: int, jobs: int, on_done: OnDone)
         while waiting or running:
             while waiting and len(running) < jobs:
                 task = waiting.pop(0)
-                running[task] = _start(task, threads)
+                running[task] = _start(task, threads, work)
             time.sleep(_POLL_SECONDS)
             for task, process in list(running.items()):
                 if process.poll() is not None:
                     del running[task]
-                    _check(task, process.returncode)
+                    _check(task, process.returncode, work)
                     on_done(task)
     finally:
         for process in running.values():
@@ -96,34 +108,34 @@ def run_locally(tasks: Sequence[Path], threads: int, jobs: int, on_done: OnDone)
             process.wait()
 
 
-def _start(task: Path, threads: int) -> subprocess.Popen[bytes]:
+def _start(task: Path, threads: int, work: Work) -> subprocess.Popen[bytes]:
     # The child keeps its own copy of the descriptor.
     with (task.parent / LOG).open("ab") as log:
-        return subprocess.Popen(_command(task), env=_environment(threads), stdout=log, stderr=log,
+        return subprocess.Popen(_command(task, work), env=_environment(threads), stdout=log, stderr=log,
                                 stdin=subprocess.DEVNULL)  # fmt: skip
 
 
-def _command(task: Path) -> list[str]:
-    return [sys.executable, "-m", f"{__package__}.fold_work", str(task)]
+def _command(task: Path, work: Work) -> list[str]:
+    return [sys.executable, "-m", work.module, str(task)]
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Environment of a fold: its number of threads everywhere, Keras 2, a quiet TensorFlow."""
+    """Environment of a task: its number of threads everywhere, Keras 2, a quiet TensorFlow."""
     limits = dict.fromkeys(_THREAD_LIMITS, str(threads))
     return {**os.environ, **limits, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
-def _check(task: Path, code: int) -> None:
+def _check(task: Path, code: int, work: Work) -> None:
     if code:
         lines = (task.parent / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        words = lines[-1][:300] if lines else f"ended with code {code}"
+        words = lines[-1][:300] if lines and code > 0 else f"ended with code {code}"
         raise FoldError(
-            f"{task.parent.parent.name} fold {task.parent.name} failed: {words} (log: {task.parent / LOG}; "
-            "checkpoints and finished folds stay, run again to go on)"
+            f"{task.parent.parent.name} {work.name} {task.parent.name} failed: {words} (log: {task.parent / LOG}; "
+            f"checkpoints and finished {work.names} stay, run again to go on)"
         )
 
 
-def run_on_ray(tasks: Sequence[Path], threads: int, address: str, on_done: OnDone) -> None:
+def run_on_ray(tasks: Sequence[Path], threads: int, address: str, on_done: OnDone, work: Work = FOLD) -> None:
     """Do tasks on a Ray cluster, each on as many processors as it has threads.
 
     The folder of the run must be one that all computers of the cluster see under the same name.
@@ -136,14 +148,14 @@ def run_on_ray(tasks: Sequence[Path], threads: int, address: str, on_done: OnDon
     ray = _connect(address)
     try:
         remote = ray.remote(num_cpus=threads, max_retries=2)(_on_worker)
-        waiting = {remote.remote(str(task), threads): task for task in tasks}
+        waiting = {remote.remote(str(task), threads, work): task for task in tasks}
         while waiting:
             ready, _ = ray.wait(list(waiting), num_returns=1)
             task = waiting.pop(ready[0])
             code, words = ray.get(ready[0])
             if words:
                 raise FoldError(words)
-            _check(task, code)
+            _check(task, code, work)
             on_done(task)
     except ray.exceptions.RayError as error:
         reason = " ".join(str(error).split())[:300]
@@ -165,7 +177,7 @@ def _connect(address: str) -> Any:
     return ray
 
 
-def _on_worker(task: str, threads: int) -> tuple[int, str]:
+def _on_worker(task: str, threads: int, work: Work) -> tuple[int, str]:
     """Run a task on a computer of the cluster; returns its exit code, and a sentence where it could not be tried."""
     import socket
 
@@ -175,5 +187,5 @@ def _on_worker(task: str, threads: int) -> tuple[int, str]:
             f"the Ray worker {socket.gethostname()} does not see {path.parent}; put the run's folder (--output) and "
             "the cache on a file system that all workers share"
         )
-    process = _start(path, threads)
+    process = _start(path, threads, work)
     return process.wait(), ""

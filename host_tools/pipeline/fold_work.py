@@ -154,7 +154,7 @@ def _network(
     scaling = fit_scaling(epochs.take(fold.train).signals, epochs.channels, recipe.quantize.clip_percentile)
     inputs = ScaledWindows(epochs.signals, scaling)
     seed_everything(settings.seed, recipe.folds.threads)
-    model = build_ulw_sleepnet(len(epochs.channels), epochs.signals.shape[2], len(STAGES))
+    model = build_ulw_sleepnet(len(epochs.channels), epochs.signals.shape[2], len(STAGES), **recipe.model.sizes())
     history = train(
         model,
         inputs.take(fold.train),
@@ -213,7 +213,7 @@ def _baselines(train: EpochSet, tested: EpochSet) -> dict[str, Array]:
     return found
 
 
-def _claim(folder: Path) -> IO[bytes]:
+def claim_patiently(folder: Path) -> IO[bytes]:
     """Claim the fold's folder; a worker whose run was killed lets go within seconds."""
     limit = time.monotonic() + _CLAIM_SECONDS
     while True:
@@ -225,7 +225,7 @@ def _claim(folder: Path) -> IO[bytes]:
             time.sleep(0.5)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when the one that started it is gone: nobody would wait for the fold."""
     parent = os.getppid()
 
@@ -241,10 +241,10 @@ def main(arguments: list[str]) -> int:
     """Do the task of a file; the last line printed says what went wrong. Exit codes are those of `thumbnet`."""
     from ..cli import is_user_error
 
-    _end_with_parent()
+    end_with_parent()
     try:
         task = Task.read(Path(arguments[0]))
-        with _claim(task.folder):
+        with claim_patiently(task.folder):
             if finished(task.folder, task.key) is None:
                 work(task)
     except Exception as error:

@@ -33,6 +33,7 @@ PARTS = {
     "train": ("signals", "train"),
     "compress": ("signals", "train", "compress"),
     "compression": ("signals", "train", "compress", "compression"),
+    "search": ("signals", "search"),
 }
 """Stages that need no board, and what each needs before it."""
 
@@ -89,7 +90,7 @@ def run_part(
     """
     run = open_run(recipe, output, say, new_task, engine)
     check_machine(())
-    stages = _stages()
+    stages = _stages() | _asked_for_alone()
     for name in PARTS[last]:
         stages[name](run)
     run.folder.save()
@@ -160,6 +161,13 @@ def _stages() -> dict[str, Stage]:
     }
 
 
+def _asked_for_alone() -> dict[str, Stage]:
+    """Stages that have a command of their own and are no part of `thumbnet run`."""
+    from ..search.run import search
+
+    return {"search": search}
+
+
 def _names(boards: Sequence[Board]) -> set[str]:
     """Names of every stage that a run on these boards has."""
     per_board = {f"{stage}:{board.name}" for stage in ("build", "parity", "profile") for board in boards}
@@ -170,7 +178,7 @@ def _optional_names(recipe: Recipe) -> set[str]:
     """Names of the stages that a recipe may do without."""
     from .compression import stage_names
 
-    return ({"folds"} if recipe.folds.count else set()) | stage_names(recipe.compression)
+    return {"search"} | ({"folds"} if recipe.folds.count else set()) | stage_names(recipe.compression)
 
 
 def _about(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     inputs = ScaledWindows(epochs.signals, scaling)
     settings = TrainingSettings(**run.recipe.training.model_dump(exclude={"fractions"}))
     seed_everything(settings.seed)
-    model = build_ulw_sleepnet(len(epochs.channels), epochs.signals.shape[2], len(STAGES))
+    model = build_ulw_sleepnet(len(epochs.channels), epochs.signals.shape[2], len(STAGES), **run.recipe.model.sizes())
     total = settings.passes(len(split.train)) * len(split.train)
     history = fit(
         model,

@@ -32,7 +32,7 @@ def tasks(tmp_path):
 
 def with_code(monkeypatch, seconds=0.3, last=""):
     code = NOTE.format(seconds=seconds, last=last)
-    monkeypatch.setattr(engines, "_command", lambda task: [sys.executable, "-c", code, str(task)])
+    monkeypatch.setattr(engines, "_command", lambda task, _work: [sys.executable, "-c", code, str(task)])
 
 
 def notes(tasks):
@@ -68,7 +68,9 @@ def test_none_is_left_behind(tasks, monkeypatch):
 
     started = []
     original = engines._start
-    monkeypatch.setattr(engines, "_start", lambda task, threads: started.append(original(task, threads)) or started[-1])
+    monkeypatch.setattr(
+        engines, "_start", lambda task, threads, work: started.append(original(task, threads, work)) or started[-1]
+    )
     monkeypatch.setattr(time, "sleep_", time.sleep, raising=False)
     monkeypatch.setattr(engines.time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
