@@ -13,7 +13,7 @@ _HEAD = ("", "network", "int8 accuracy", "code + weights", "state", "instruction
 def trial_line(record: Mapping[str, Any]) -> str:
     """What one trial came to."""
     network = Candidate.from_dict(record["network"]).title
-    told = f"trial {record['trial'] + 1}: {network}: "
+    told = f"trial {record['trial']}: {network}: "
     if record["accuracy"] is None:
         return f"{told}{record['outcome']}, {record['reason']}".removesuffix(", ")
     return f"{told}int8 accuracy {record['accuracy']:.1%}, {_cost(record['cost'])}"
@@ -27,7 +27,7 @@ def result_lines(facts: Mapping[str, Any]) -> list[str]:
     lines = [f"{len(by_number)} trials: {outcomes}", "", "Pareto front, short trainings, validation windows:", ""]
     lines += _columns([_HEAD, *front])
     lines += ["", f"Trained in full ({facts['protocol']}; {facts['data']}):", ""]
-    rows = [("recipe's own", facts["full"]), (f"chosen, trial {facts['chosen']['trial'] + 1}", facts["chosen"])]
+    rows = [("recipe's own", facts["full"]), (f"chosen, trial {facts['chosen']['trial']}", facts["chosen"])]
     head = ("", "network", "int8 validation", "int8 test", "float test", *_HEAD[3:])
     lines += _columns([head, *(_full_row(name, row) for name, row in rows)])
     own, chosen = (row["accuracy"]["test"]["int8"] for _, row in rows)
@@ -56,7 +56,7 @@ def _cost(cost: Mapping[str, Any]) -> str:
 def _front_row(record: Mapping[str, Any]) -> tuple[str, ...]:
     cost = record["cost"]
     return (
-        f"trial {record['trial'] + 1}",
+        f"trial {record['trial']}",
         Candidate.from_dict(record["network"]).title,
         f"{record['accuracy']:.1%}",
         f"{cost['flash_bytes']:,}",
