@@ -148,7 +148,8 @@ def _in_full(run: Run, place: Path, key: str, networks: Sequence[Candidate]) -> 
         row = finished(task.folder, task.key)
         if row is None:
             raise RunError(f"{task.folder} lacks its result although its process ended well; run again")
-        measured = measure_on_board(run.boards, task.folder / TFLITE, run.recipe.search.target, row["cost"]["schedule"])
+        tflite = (task.folder / TFLITE).read_bytes()
+        measured = measure_on_board(run.boards, tflite, run.recipe.search.target, row["cost"]["schedule"])
         rows.append({**row, "folder": str(task.folder), "measured": measured})
     return rows
 
