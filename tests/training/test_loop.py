@@ -117,6 +117,21 @@ def test_every_training_window_is_announced(data):
     assert seen == [20, 20, 8] * 2
 
 
+def test_every_pass_is_told_and_may_end_the_training(data):
+    told = []
+
+    def on_pass(number, row):
+        told.append((number, row["val_accuracy"]))
+        if len(told) == 5:
+            raise InterruptedError
+
+    history = train(small_network(), *data, TrainingSettings(epochs=3), on_pass=on_pass)
+    assert told == list(enumerate(history.val_accuracy))
+    with pytest.raises(InterruptedError):
+        train(small_network(), *data, TrainingSettings(epochs=3), on_pass=on_pass)
+    assert [number for number, _ in told[3:]] == [0, 1]
+
+
 def test_the_learning_rate_falls_and_restarts(data):
     settings = TrainingSettings(epochs=9, learning_rate=0.01, first_restart=1 / 3, patience=9)
     rates = train(small_network(), *data, settings).learning_rate

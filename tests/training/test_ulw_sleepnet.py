@@ -68,3 +68,11 @@ def test_output_is_a_distribution_over_the_classes():
     outputs = build_ulw_sleepnet(2, 64, classes=3)(np.zeros((5, 2, 64, 1), np.float32)).numpy()
     assert outputs.shape == (5, 3)
     assert np.allclose(outputs.sum(axis=1), 1, atol=1e-6)
+
+
+def test_other_widths_depths_and_kernels():
+    network = build_ulw_sleepnet(samples=256, filters=(4, 6, 8, 10), taps=5, hidden_units=0)
+    shapes = {layer.name: layer.output_shape[1:] for layer in network.layers}
+    assert [shapes[f"block{number}_add"] for number in (1, 2, 3, 4)] == [(4, 64, 4), (4, 16, 6), (4, 4, 8), (4, 1, 10)]
+    assert network.get_layer("block2_main_a_depthwise").kernel_size == (1, 5)
+    assert "hidden" not in shapes and network.get_layer("stages").kernel.shape == (40, 5)
