@@ -182,18 +182,15 @@ def _take(study: Study, table: SearchTable, worker: int) -> Trial | None:
 
 
 def _judged(trial: Trial, candidate: Candidate, judge: Judge) -> Verdict:
-    reported: list[float] = []
-
     def report(step: int, accuracy: float) -> None:
-        reported.append(accuracy)
         trial.report(accuracy, step)
         if trial.should_prune():
-            raise LaggingError
+            raise LaggingError(f"accuracy {accuracy:.1%} after pass {step + 1} lags behind")
 
     try:
         return judge(candidate, report, trial.user_attrs["place"])
-    except LaggingError:
-        return Verdict(STOPPED, f"accuracy {reported[-1]:.1%} after pass {len(reported)} lags behind")
+    except LaggingError as error:
+        return Verdict(STOPPED, str(error))
 
 
 def _note(folder: Path, study: Study, trial: Trial, candidate: Candidate, verdict: Verdict) -> None:

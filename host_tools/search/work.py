@@ -19,7 +19,7 @@ from ..recipes import Recipe, parse_recipe
 from .cost import Cost, measure
 from .network import Trained, Workshop, cpu_seconds
 from .space import Candidate
-from .study import FAILED, OVER, TRAINED, Report, Verdict, quiet, run_trials
+from .study import FAILED, OVER, STOPPED, TRAINED, LaggingError, Report, Verdict, quiet, run_trials
 
 TASK, DONE, MODEL, TFLITE = "task.json", "network.json", "model.keras", "model.tflite"
 
@@ -112,9 +112,12 @@ class Bench:
             if over:
                 return self._verdict(OVER, cost, f"{over}, not trained", started)
             settings = self._shop.settings(self._table.window_passes)
-            trained = self._shop.train(
-                candidate, settings, on_pass=lambda number, row: report(number, row["val_accuracy"])
-            )
+            try:
+                trained = self._shop.train(
+                    candidate, settings, on_pass=lambda number, row: report(number, row["val_accuracy"])
+                )
+            except LaggingError as error:
+                return self._verdict(STOPPED, cost, str(error), started)
             cost = self.cost(trained.tflite)
             over = cost.over(self._table.budgets)
             if over:
