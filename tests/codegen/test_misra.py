@@ -48,7 +48,7 @@ def broken(model: bytes, target: str, schedule: str, folder: Path) -> dict[str, 
     # In a folder of its own: cppcheck prefers an addon that lies in the working folder.
     done = subprocess.run(
         [*command, "--template={id} {file}:{line}"],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+        cwd=folder, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[:2000]
     if "misra" not in done.stderr:

@@ -40,13 +40,13 @@ def test_two_inputs_of_odd_size_reach_a_board(tmp_path):
 
 
 def test_a_planted_fault_is_found_on_a_board(model, tmp_path):
-    assert thumbnet("generate", model, "--board", "qemu_m4", "--output", tmp_path / "c").code == 0
+    assert thumbnet("generate", model, "--board", "qemu_m3", "--output", tmp_path / "c").code == 0
     source = tmp_path / "c" / "src" / "model.c"
     text = source.read_text()
     found = re.search(r"\bmodel_l2_weights\[\d+\] = \{\s*(-?\d+)", text)
     assert found is not None
     source.write_text(text[: found.start(1)] + str(-int(found[1]) or 99) + text[found.end(1) :])
-    outcome = thumbnet("parity", model, "--board", "qemu_m4", "--sources", tmp_path / "c", "--json")
+    outcome = thumbnet("parity", model, "--board", "qemu_m3", "--sources", tmp_path / "c", "--json")
     assert outcome.code == 1, outcome.err
     assert outcome.json["first_diverging_layer"]["index"] == 2
 
