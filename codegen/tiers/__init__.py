@@ -6,13 +6,18 @@ weights and constants arranged for it. What a tier has no kernel for stays porta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
-from ..ops.base import Lowered
+from ..ops.base import Call, Lowered
 from ..targets import Target
 from . import dsp, mve
 
-_TIERS: Mapping[str, Callable[[Lowered], Lowered]] = {"mve": mve.arrange, "dsp": dsp.arrange}
+_Rule = Callable[[Lowered, Call, Mapping[str, Any]], Lowered | None]
+_TIERS: Mapping[str, tuple[Collection[str], Mapping[str, _Rule]]] = {
+    "mve": (mve.FUNCTIONS, mve.RULES),
+    "dsp": (dsp.FUNCTIONS, dsp.RULES),
+}
 
 
 def arrange(target: Target, lowered: Lowered) -> Lowered:
@@ -21,5 +26,15 @@ def arrange(target: Target, lowered: Lowered) -> Lowered:
         return lowered
     for tier in target.tiers:
         if tier in _TIERS:
-            lowered = _TIERS[tier](lowered)
+            lowered = _arranged(lowered, *_TIERS[tier])
     return lowered
+
+
+def _arranged(lowered: Lowered, functions: Collection[str], rules: Mapping[str, _Rule]) -> Lowered:
+    """Kernel and constants of a tier for one layer; `lowered` itself where there is none."""
+    if len(lowered.calls) != 1:
+        return lowered
+    (call,) = lowered.calls
+    rule = rules.get(call.struct)
+    found = rule(lowered, call, call.params) if rule and call.function in functions else None
+    return lowered if found is None else found

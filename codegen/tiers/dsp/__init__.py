@@ -12,21 +12,13 @@ from .depthwise import depthwise
 from .pooling import mean, pool2d
 
 _OPERATORS = ("conv2d", "depthwise_conv2d", "add", "sub", "max_pool2d", "average_pool2d", "mean")
-_FUNCTIONS = frozenset(f"tn_{name}_s8_{way}" for name in _OPERATORS for way in ("run", "row"))
-_RULES: Mapping[str, Callable[[Lowered, Call, Mapping[str, Any]], Lowered | None]] = {
+#: Portable kernels that it has one for.
+FUNCTIONS = frozenset(f"tn_{name}_s8_{way}" for name in _OPERATORS for way in ("run", "row"))
+#: Translation of a layer by the structure of its portable parameters.
+RULES: Mapping[str, Callable[[Lowered, Call, Mapping[str, Any]], Lowered | None]] = {
     "tn_conv2d_s8": conv2d,
     "tn_depthwise_conv2d_s8": depthwise,
     "tn_add_s8": add,
     "tn_pool2d_s8": pool2d,
     "tn_reduce_s8": mean,
 }
-
-
-def arrange(lowered: Lowered) -> Lowered:
-    """Kernel and constants of this tier for one layer; `lowered` itself where there is none."""
-    if len(lowered.calls) != 1:
-        return lowered
-    (call,) = lowered.calls
-    rule = _RULES.get(call.struct)
-    found = rule(lowered, call, call.params) if rule and call.function in _FUNCTIONS else None
-    return lowered if found is None else found
