@@ -2,7 +2,7 @@
 
 from .choose import SCHEDULES, Limits
 from .driver import GENERATOR, OPTIMIZE, analyze_model, compile_model
-from .errors import CodegenError, ModelError, OptionError, UnsupportedError
+from .errors import CodegenError, CompositionError, ModelError, OptionError, UnsupportedError
 from .model import Analysis, CompiledModel, LayerInfo, LayerReport, ScheduleInfo, TensorInfo
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Analysis",
     "CodegenError",
     "CompiledModel",
+    "CompositionError",
     "LayerInfo",
     "LayerReport",
     "Limits",

@@ -4,6 +4,7 @@
 
     CodegenError            every refusal of this room; one sentence for the user
     ├── ModelError          the .tflite file cannot be read (not a model, truncated, wrong version)
+    ├── CompositionError    the parts of a composed model do not fit each other
     ├── UnsupportedError    the model is sound but holds something the compiler does not translate
     └── OptionError         an argument of the compiler is out of range (unknown target, bad prefix)
 """
@@ -15,6 +16,10 @@ class CodegenError(Exception):
 
 class ModelError(CodegenError):
     """The bytes are not a well-formed .tflite model."""
+
+
+class CompositionError(CodegenError):
+    """The parts of a composed model do not fit each other, or what puts them together is not well-formed."""
 
 
 class UnsupportedError(CodegenError):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .composition import NORMALISED, check_composition, mixture_of
 from .errors import BundleError
 from .signals import check_signals
 
@@ -29,18 +30,18 @@ if TYPE_CHECKING:
     from .scaling import ChannelScaling
 
 SCHEMA_VERSION = 1
-KINDS = ("sleep-staging",)
+KINDS = ("sleep-staging", "hemodynamics")
 MANIFEST = "manifest.json"
 MODEL = "model.tflite"
 _EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 _LARGEST_MEMBER = 64 << 20
 
 # Key of the manifest -> type; all are required, "signals" may be there besides.
-_KEYS: Mapping[str, type] = {
+_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "schema_version": int,
     "kind": str,
     "models": list,
-    "composition": str,
+    "composition": (str, dict),
     "channels": list,
     "preprocessing": list,
     "labels": list,
@@ -57,6 +58,7 @@ _CHANNEL_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "gain": (int, float),
     "clip_uv": (int, float),
 }
+_WITHOUT_SCALE = ("gain", "clip_uv")
 
 
 @dataclass(frozen=True)
@@ -149,12 +151,14 @@ class Bundle:
             "versions": dict(versions),
             **({} if signals is None else {"signals": dict(signals)}),
         }
-        _check_manifest(manifest, "the new bundle")
+        check_manifest(manifest, "the new bundle")
         return cls(manifest, {MODEL: tflite})
 
     @property
     def tflite(self) -> bytes:
-        """The model of a bundle of one."""
+        """The model as the compiler takes it: a .tflite file, or the archive of several that are composed."""
+        if self.manifest["composition"] != "single":
+            return mixture_of(self.manifest["composition"], self.files, "the bundle").to_bytes()
         return self.files[self.manifest["models"][0]["file"]]
 
     @property
@@ -251,7 +255,7 @@ class Bundle:
                 if MANIFEST not in members:
                     raise BundleError(f"{where} is no bundle: the archive holds no {MANIFEST}")
                 manifest = _parse(_member(archive, members[MANIFEST], where), where)
-                _check_manifest(manifest, where)
+                check_manifest(manifest, where)
                 files = {}
                 for model in manifest["models"]:
                     if model["file"] not in members:
@@ -304,18 +308,15 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
     return manifest
 
 
-def _check_manifest(manifest: Mapping[str, Any], where: str) -> None:
+def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
+    """Check every value of a manifest; BundleError names the first that is wrong."""
     version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
         raise BundleError(f"{where} has schema version {version!r}; this thumbnet reads {SCHEMA_VERSION}")
     _check_keys(manifest, _KEYS, f"{where}: manifest")
     if manifest["kind"] not in KINDS:
         raise BundleError(f"{where} is of the kind {manifest['kind']!r}; allowed are {list(KINDS)}")
-    if manifest["composition"] != "single" or len(manifest["models"]) != 1:
-        raise BundleError(
-            f"{where} composes {len(manifest['models'])} models as {manifest['composition']!r}; "
-            "allowed is 1 model as 'single'"
-        )
+    check_composition(manifest, where)
     for model in manifest["models"]:
         _check_keys(model, {"file": str, "role": str, "sha256": str}, f"{where}: model")
     if not manifest["channels"] or not manifest["labels"]:
@@ -340,9 +341,14 @@ def _check_keys(table: Any, keys: Mapping[str, Any], where: str) -> None:
 
 
 def _check_channels(manifest: Mapping[str, Any], where: str) -> None:
+    normalised = manifest["kind"] in NORMALISED
+    keys = {key: kind for key, kind in _CHANNEL_KEYS.items() if not (normalised and key in _WITHOUT_SCALE)}
     for channel in manifest["channels"]:
-        _check_keys(channel, _CHANNEL_KEYS, f"{where}: channel")
-        _check_channel(channel, where)
+        _check_keys(channel, keys, f"{where}: channel")
+        if not normalised:
+            _check_channel(channel, where)
+        elif not 0 < channel["rate"] < float("inf"):
+            raise BundleError(f"{where}: rate of channel {channel['name']!r} must be positive, got {channel['rate']!r}")
     if "signals" in manifest:
         check_signals(manifest["signals"], [channel["name"] for channel in manifest["channels"]], where)
 
