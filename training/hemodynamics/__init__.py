@@ -1,0 +1,1 @@
+"""Blood pressure and blood flow from a photoplethysmogram (PPG)."""

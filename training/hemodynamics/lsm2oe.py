@@ -1,0 +1,177 @@
+"""LSM2oE: a lightweight sparse multi-gate mixture of experts, from a PPG window to hemodynamic parameters.
+
+A gate chooses k of E experts for a window, only these compute, and towers read the weighted sum of their features. The
+parts are Keras models of their own (:mod:`.experts`, :mod:`.gating`), so that each is pruned, quantized and exported
+apart; this module puts them together.
+
+Source: Liu, Hu, Wang, Xiang and Yang, "Lightweight Sparse Multi-gate Mixture-of-Experts", IEEE Internet of Things
+Journal, 2025.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from .config import MSFGM_DEPTH, Lsm2oeConfig
+from .experts import build_bottom, build_expert, build_towers
+from .gating import LEAST_DEVIATION, add_noise, build_gate, choose, expected_load, squared_variation, weigh
+
+PACKAGE = "thumbnet"
+
+
+@dataclass
+class Routing:
+    """Where the windows of a batch go.
+
+    Attributes
+    ----------
+    weights : tensor
+        Shape (batch, rows, experts), rows 1 or tasks; of the chosen experts they sum to 1, for the rest they are 0.
+    chosen : tensor
+        1 for every expert that has to run, shape (batch, experts).
+    balance : tensor
+        Load-balancing loss, a number.
+    """
+
+    weights: Any
+    chosen: Any
+    balance: Any
+
+
+@keras.utils.register_keras_serializable(PACKAGE)
+class Lsm2oe(keras.Model):
+    """The whole network.
+
+    Input (batch, 1, samples, 1), windows between -1 and 1; output (batch, tasks), standardised parameters.
+
+    Parameters
+    ----------
+    config : Lsm2oeConfig or dict
+        Sizes; a dictionary as :meth:`.Lsm2oeConfig.to_dict` gives.
+    """
+
+    def __init__(self, config: Lsm2oeConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**{"name": "lsm2oe", **kwargs})
+        self.config = config if isinstance(config, Lsm2oeConfig) else Lsm2oeConfig.from_dict(config)
+        self.gate = build_gate(self.config)
+        self.bottom = build_bottom(self.config) if self.config.shared_bottom else None
+        self.experts = [build_expert(self.config, number) for number in range(self.config.experts)]
+        self.towers = build_towers(self.config) if self.config.features else None
+        self.build((None, 1, self.config.samples, 1))
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Return the standardised parameters."""
+        return self.forward(inputs, training)[0]
+
+    def forward(self, inputs: Any, training: bool | None = None) -> tuple[Any, Routing]:
+        """Return the standardised parameters and how the windows were routed."""
+        routing = self.route(inputs, training)
+        shared = inputs if self.bottom is None else self.bottom(inputs, training=training)
+        features = self.run_experts(shared, routing.chosen, training)
+        mixture = tf.einsum("bte,bef->bft", routing.weights, features)
+        if self.towers is None:
+            return mixture[..., 0], routing
+        mixture = mixture * tf.ones((1, 1, self.config.tasks))
+        return self.towers(mixture[:, :, None], training=training), routing
+
+    def route(self, inputs: Any, training: bool | None = None) -> Routing:
+        """Let the gates choose."""
+        config = self.config
+        logits, raw = self.gate(inputs, training=training)
+        logits = tf.reshape(logits, (-1, config.gate_rows, config.experts))
+        clean = logits[:, : config.choices]
+        deviation = tf.nn.softplus(tf.reshape(raw, (-1, config.choices, config.experts))) + LEAST_DEVIATION
+        noisy = add_noise(config.noise, clean, deviation) if config.noisy and training else clean
+        chosen = choose(noisy, config.k)
+        # With one choice for all tasks, a task's own logits are added to those that chose.
+        mixing = noisy + logits[:, 1:] if config.gates == "shared" else noisy
+        weights = weigh(mixing, tf.broadcast_to(chosen, tf.shape(mixing)))
+        load = tf.reduce_sum(expected_load(clean, noisy, deviation, config.k), axis=0)
+        importance = tf.reduce_sum(weights, axis=0)
+        terms = [squared_variation(row) for part in (importance, load) for row in tf.unstack(part)]
+        balance = config.balance * tf.add_n(terms) * (2.0 / len(terms))
+        return Routing(weights, tf.reduce_max(chosen, axis=1), balance)
+
+    def run_experts(self, shared: Any, chosen: Any, training: bool | None = None) -> Any:
+        """Run every expert on its windows alone; features (batch, experts, features), 0 where one did not run."""
+        batch, width = tf.shape(shared)[0], self.config.features or self.config.tasks
+
+        def run(expert: keras.Model, places: Any) -> Any:
+            features = expert(tf.gather(shared, places), training=training)
+            return tf.scatter_nd(places[:, None], features, (batch, width))
+
+        columns = []
+        for number, expert in enumerate(self.experts):
+            places = tf.reshape(tf.where(chosen[:, number] > 0), (-1,))
+            places = tf.cast(places, tf.int32)
+            # An empty batch would spoil the statistics of the normalisations.
+            columns.append(
+                tf.cond(
+                    tf.size(places) > 0,
+                    lambda expert=expert, places=places: run(expert, places),
+                    lambda: tf.zeros((batch, width)),
+                )
+            )
+        return tf.stack(columns, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {"name": self.name, "config": self.config.to_dict()}
+
+
+def count_parameters(config: Lsm2oeConfig, *, unused_gates: bool = False) -> int:
+    """Trainable parameters of a network, without building it.
+
+    Parameters
+    ----------
+    config : Lsm2oeConfig
+        Sizes.
+    unused_gates : bool
+        Count the gates of the published modules that nothing uses, one of ``channels + 1`` numbers in each. They are
+        41,280 of the 24,338,496 of `reference`.
+    """
+    c, quarter = config.channels, config.channels // 4
+    gates = 3 if unused_gates else 2
+    module = 3 * (3 * quarter**2 + quarter) + gates * (c + 1) + c * c + c + 2 * c
+    stem = config.stem_taps * c + 2 * c
+    plain = 3 * c * c + 2 * c
+    if config.expert_kind == "msfgm":
+        stem += c
+        body = MSFGM_DEPTH * module
+    else:
+        body = config.blocks * (plain + (module if config.use_msfgm else plain))
+    expert = body + (c + 1) * (config.features or config.tasks) + (0 if config.shared_bottom else stem)
+    bottom = stem if config.shared_bottom else 0
+    return config.experts * expert + bottom + _gate_parameters(config) + _tower_parameters(config)
+
+
+def _gate_parameters(config: Lsm2oeConfig) -> int:
+    outputs = (config.gate_rows + config.choices) * config.experts
+    if config.gate_kind == "linear":
+        return config.samples * outputs
+    first, second = config.gate_channels // 2 or 1, config.gate_channels
+    return 15 * first + 2 * first + 7 * first * second + 2 * second + (second + 1) * outputs
+
+
+def _tower_parameters(config: Lsm2oeConfig) -> int:
+    if not config.features:
+        return 0
+    units = config.tower_units
+    one = (config.features + 1) * units + units + 1 if units else config.features + 1
+    return config.tasks * one
+
+
+def predict(model: Lsm2oe, windows: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """Return the standardised parameters of windows (N, 1, samples, 1) or (N, samples), float32 (N, tasks)."""
+    rows = np.asarray(windows, np.float32).reshape(len(windows), 1, -1, 1)
+    run = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+    starts = range(0, len(rows), batch_size)
+    return np.concatenate([run(rows[start : start + batch_size]).numpy() for start in starts])
