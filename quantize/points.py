@@ -110,7 +110,7 @@ def make_point(point: Point, model: keras.Model, material: Material, advance: Ad
         wrapped = with_sparsity(network, point.zeros)
         trainer.train(wrapped)
         network = without_wrappers(wrapped)
-    elif point.filters is not None or point.distill:
+    elif point.changed or point.more:
         trainer.train(network)
     tflite = _file(point, network, trainer)
     return Made(tflite, network, count_parameters(network), count_zeros(network), count_macs(network), trainer.passes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..jsonout import emit
-from ..parts import part_options, perform_part
+from ..parts import part_options, perform_part, shipped_recipe
 
 if TYPE_CHECKING:
     from ..pipeline.folder import RunFolder
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--stages", default=None, show_default=False,
-              help="Points to compare, with commas: float,int8,qat,prune50,prune50+distill,int16x8.  "
+              help="Points to compare, with commas: float,int8,more,qat,prune50,prune50+distill.  "
                    "[default: the recipe's]")  # fmt: skip
 @click.option("--board", default=None, show_default=False,
               help="Board to measure them on.  [default: the recipe's, qemu_m4]")  # fmt: skip
@@ -37,12 +37,14 @@ def command(
 
     With --stages, or [compression] in the recipe, compare it with other ways: accuracy, parameters and, through the
     compiler, exact RAM, flash and instructions of each. Points are joined steps: float, int8, int16x8, qat, pruneNN
-    (filters removed, per cent), sparseNN or sparse2x4 (weights set to 0), distill.
+    (filters removed, per cent), sparseNN or sparse2x4 (weights set to 0), distill, more (only trained for as long).
+    Their recipe, where none is given, is the shipped sleep_compression.toml.
     """
     from ..pipeline.compression import compression_rows, layer_report
     from ..recipes import Recipe, with_compression
 
-    folder = perform_part(task, recipe, data, output, "compression",
+    source = recipe or (shipped_recipe(task, "compression") if stages or layers else None)
+    folder = perform_part(task, source, data, output, "compression",
                           change=lambda table: with_compression(table, stages, board, layers))  # fmt: skip
     table = Recipe.model_validate(folder.info["recipe"]).compression
     rows = compression_rows(folder, table)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TABLE_HEAD = "point|>accuracy|>drop (95 %)|>parameters|>MACs|>state|>RAM|>flash|>instr."
+TABLE_HEAD = "point|>passes|>accuracy|>drop (95 %)|>parameters|>MACs|>state|>RAM|>flash|>instr."
 LAYER_HEAD = "layer|operator|>noise it adds|>gain if float|>agreement then"
 SHOWN_LAYERS = 5
+CONTROL = "more"
+_PRUNED = re.compile(r"prune\d+")
+_HELP = ("distill", "qat", "distill+qat")
 _NOTHING = "-"
 
 
@@ -22,11 +26,27 @@ def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for row in rows:
         if row["why_no_cost"]:
             found.append(f"{row['name']}: {row['why_no_cost']}")
+    found += _what_pruning_costs({row["name"]: 100 * row["metrics"]["accuracy"] for row in rows})
     if rows:
         drop = rows[0]["drop"]
         found.append(
             f"{rows[0]['windows']} held-out windows; intervals by bootstrap over {drop['units']} {drop['over']}"
         )
+    return found
+
+
+def _what_pruning_costs(accuracy: Mapping[str, float]) -> list[str]:
+    """Pruned points beside the whole network trained on for as long, and what distillation and QAT give back."""
+    if CONTROL not in accuracy:
+        return []
+    found = []
+    for name in (name for name in accuracy if _PRUNED.fullmatch(name)):
+        lost = accuracy[CONTROL] - accuracy[name]
+        side = "below" if lost > 0 else "above"
+        words = f"{name}: {abs(lost):.1f} points {side} {CONTROL}, as many passes without pruning"
+        back = {step: accuracy[f"{name}+{step}"] - accuracy[name] for step in _HELP if f"{name}+{step}" in accuracy}
+        words += "".join(f"; {step} changes it by {gain:+.1f}" for step, gain in back.items())
+        found.append(words)
     return found
 
 
@@ -72,6 +92,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     sparse = row["zeros"] > row["parameters"] // 10
     return (
         row["name"],
+        str(row["passes"]),
         f"{row['metrics']['accuracy']:.1%}",
         f"{drop['value']:+.1f} ({low:+.1f} to {high:+.1f})",
         f"{row['parameters']:,}" + (f" ({nonzero:,} not 0)" if sparse else ""),

@@ -31,6 +31,7 @@ def row(name: str, kind: str = "int8", cost=None, zeros: int = 10):
         "parameters": 11869,
         "zeros": zeros,
         "macs": 2795264,
+        "passes": 0,
         "windows": 400,
         "cost": cost,
         "why_no_cost": None if cost else "the compiler takes int8 models only",
@@ -51,9 +52,9 @@ def test_rows_have_a_cell_for_every_column():
     rows = table_rows([row("float", "float"), row("int8", cost=COST), row("sparse50", cost=COST, zeros=5000)])
     assert {len(cells) for cells in rows} == {len(TABLE_HEAD.split("|"))}
     assert rows[0][-4:] == ("-", "-", "-", "-")
-    assert rows[1] == ("int8", "85.3%", "+1.2 (-0.5 to +2.8)", "11,869", "2,795,264", "2,904", "12,000", "60,000",
+    assert rows[1] == ("int8", "0", "85.3%", "+1.2 (-0.5 to +2.8)", "11,869", "2,795,264", "2,904", "12,000", "60,000",
                        "9,000,000")  # fmt: skip
-    assert rows[2][3] == "11,869 (6,869 not 0)"
+    assert rows[2][4] == "11,869 (6,869 not 0)"
 
 
 def test_notes_say_why_figures_are_missing():
@@ -61,6 +62,17 @@ def test_notes_say_why_figures_are_missing():
         "float: the compiler takes int8 models only",
         "400 held-out windows; intervals by bootstrap over 4 subjects",
     ]
+
+
+def test_notes_compare_pruning_with_as_much_training():
+    accuracy = {"more": 0.90, "prune25": 0.91, "prune50": 0.88, "prune50+distill": 0.892, "prune50+qat": 0.875}
+    rows = [{**row(name, cost=COST), "metrics": {"accuracy": value}} for name, value in accuracy.items()]
+    assert notes(rows)[:2] == [
+        "prune25: 1.0 points above more, as many passes without pruning",
+        "prune50: 2.0 points below more, as many passes without pruning; distill changes it by +1.2; "
+        "qat changes it by -0.5",
+    ]
+    assert len(notes(rows[1:])) == 1  # nothing to compare with
 
 
 def test_the_worst_layers_are_shown_by_their_names():

@@ -69,6 +69,8 @@ def make(network, material):
         ("int8", {}),
         ("int16x8", {"kind": "int16x8"}),
         ("prune50+distill+qat", {"filters": 0.5, "distill": True, "aware": True}),
+        ("more", {"more": True}),
+        ("more+qat", {"more": True, "aware": True}),
         ("sparse75", {"zeros": 0.75}),
         ("sparse2x4+qat", {"pairs": True, "aware": True}),
         ("prune25+int16x8", {"filters": 0.25, "kind": "int16x8"}),
@@ -88,6 +90,7 @@ def test_names_tell_the_steps(name, expected):
         ("int8+float", "twice"),
         ("qat+int16x8", "qat gives int8"),
         ("sparse50+sparse2x4", "two kinds of sparsity"),
+        ("prune50+more", "asks for more training and for a step that trains anyway"),
         ("", "unknown step ''"),
     ],
 )
@@ -175,6 +178,13 @@ def test_pruned_points_are_smaller(make):
     assert half.parameters < 0.35 * whole.parameters
     assert len(half.tflite) < len(whole.tflite)
     assert half.passes == 1
+
+
+def test_more_is_the_same_network_trained_as_long(make):
+    before, after, half = make("int8"), make("more"), make("prune50")
+    assert (after.passes, after.parameters, after.macs) == (half.passes, before.parameters, before.macs)
+    assert after.tflite != before.tflite
+    assert (parse_point("more").trainings, parse_point("more+qat").trainings) == (1, 2)
 
 
 def test_distillation_needs_a_teacher(network, material):
