@@ -78,6 +78,7 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         "published": [figure.to_dict() for figure in PUBLISHED_FIGURES],
         "quantization": compressed["quantization"],
         "compression": _compression(folder),
+        "search": folder.facts("search") if "search" in folder.stages else None,
         "boards": boards,
         "budgets": [budget.to_dict() for budget in budgets],
         "stages": _stage_seconds(folder),

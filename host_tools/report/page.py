@@ -14,6 +14,7 @@ from . import charts, formats
 from .compression import compression_section
 from .device import device_facts
 from .folds import comparison_rows, fold_sections, matrix_rows
+from .search import search_section
 
 Content = Mapping[str, Any]
 _TREEMAP_TILES = 24
@@ -59,6 +60,7 @@ def context(report: Content) -> dict[str, Any]:
         "fold_sections": fold_sections(report),
         "comparison": comparison_rows(report),
         "compression": compression_section(report.get("compression")),
+        "search": search_section(report.get("search")),
         "arena": _arena(report),
         "memory_maps": [_memory_map(board) for board in report["boards"] if board["memory"]["flash"]],
         "layer_board": layer_board,

@@ -13,8 +13,11 @@ import textwrap
 import time
 
 import pytest
+from report_sample import sample_report
 from thumbnet.host_tools.recipe_search import ModelTable, SearchTable
 from thumbnet.host_tools.recipes import RecipeError, parse_recipe
+from thumbnet.host_tools.report.page import render
+from thumbnet.host_tools.report.search import search_section
 from thumbnet.host_tools.search.front import finalists, nearest_miss, pareto_front
 from thumbnet.host_tools.search.space import Candidate, own_network, parameters_of, smallest, suggest
 from thumbnet.host_tools.search.text import recipe_lines
@@ -56,6 +59,30 @@ def test_finalists_are_the_most_accurate_and_not_twice_the_same_network():
 def test_the_nearest_miss_is_by_the_worst_budget():
     trials = [record(0, None, 200, state=900), record(1, None, 300, state=300)]
     assert nearest_miss(trials, {"flash_bytes": 100, "state_bytes": 100})["trial"] == 1
+
+
+def test_the_report_shows_the_front_and_both_networks():
+    def full(accuracy, flash, measured):
+        shares = {part: {"float": accuracy, "int8": accuracy} for part in ("validation", "test")}
+        return {"network": OWN.to_dict(), "widths": {"filters": [8, 16, 32], "hidden_units": 64}, "parameters": 11869,
+                "cost": {"flash_bytes": flash, "state_bytes": 1500, "instructions": 3_000_000}, "accuracy": shares,
+                "measured": measured}  # fmt: skip
+
+    trials = [record(0, None, 40_000), record(1, 0.85, 15_000), record(2, 0.80, 10_000), record(3, 0.70, 20_000)]
+    found = {
+        "windows": {"validation": 600, "test": 700}, "target": "cortex-m4",
+        "outcomes": {"over budget": 1, "trained": 3}, "budgets": {"flash_bytes": 24_576}, "trials": trials, "front": [1, 2], "full": full(0.9, 28_000, None),
+        "chosen": {"trial": 1, **full(0.886, 15_000, {"board": "qemu_m4", "instructions": 2_500_000})},
+    }  # fmt: skip
+    section = search_section(found)
+    flash, state, _ = section["panels"]
+    assert [point["kind"] for point in flash["points"]] == ["trained", "front", "chosen"]
+    assert 0 < flash["points"][1]["left"] < flash["points"][2]["left"] < flash["budget"] < 100
+    assert state["budget"] is None
+    assert flash["points"][2]["top"] < flash["points"][1]["top"] < flash["points"][0]["top"]
+    page = render({**sample_report(), "search": found})
+    assert "Search for other sizes" in page and "trial 1, chosen" in page and "88.6" in page
+    assert "Search for other sizes" not in render({**sample_report(), "search": None})
 
 
 # ---- space
