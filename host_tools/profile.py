@@ -20,6 +20,7 @@ from .boards import instructions
 from .elf import Footprint, read_footprint
 from .errors import DeviceError
 from .oracle import tflm_arena_bytes
+from .signals import SampleWindows
 from .tensors import pack
 from .windows import RandomWindows
 
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from thumbnet.codegen import LayerInfo
+    from thumbnet.codegen.signals import SignalPlan
 
     from .boards import Board
     from .link.client import ProfileReply, PushTicks
     from .modelfile import ModelFile
+    from .windows import Windows
     from .workbench import Workbench
 
 _SHOWN_SYMBOLS = 20
+_SMOOTH = 3
+"""Number of the window that is run, see :func:`profile_model`."""
 _LINK_SYMBOLS = ("app_link", "app_shared_slice", "hal_rx_ring")
 """What the device application keeps for the link: frames and state, a slice that two frames share, receive ring."""
 
@@ -132,6 +137,7 @@ class Profile:
     seed: int
     schedule: str
     pushes: PushCost | None = None
+    signals: bool = False
 
     @property
     def link_bytes(self) -> int:
@@ -153,6 +159,7 @@ class Profile:
             "target": self.board.target,
             "engine": "aot",
             "schedule": self.schedule,
+            "signals": self.signals,
             **figures,
             "measured_by": self.meter.source,
             **(asdict(self.pushes) if self.pushes else _NO_PUSHES),
@@ -195,6 +202,7 @@ def profile_model(
     port: str | None = None,
     schedule: str = "whole",
     optimize: str = "speed",
+    signals: SignalPlan | None = None,
 ) -> Profile:
     """Build both firmwares, run one window on each, and read the sizes of the linked image.
 
@@ -214,6 +222,8 @@ def profile_model(
         Serial port of a real board; what it was flashed with is measured: layers only if it observes them.
     schedule, optimize
         How the generated code walks the network, and what it leans to.
+    signals
+        Preprocessing in front of the model, which is then part of every figure; the window is one of samples.
 
     Raises
     ------
@@ -222,10 +232,11 @@ def profile_model(
     """
     from .workbench import Workbench
 
-    bench = Workbench(model, board, folder, sources, port, schedule, optimize=optimize)
+    bench = Workbench(model, board, folder, sources, port, schedule, optimize=optimize, signals=signals)
+    window = pack(_windows(bench, signals, seed)[_SMOOTH])
     with ThreadPoolExecutor(3) as pool:
-        plain = pool.submit(_run, bench, False, seed)
-        observed = plain if port else pool.submit(_run, bench, True, seed)
+        plain = pool.submit(_run, bench, False, window)
+        observed = plain if port else pool.submit(_run, bench, True, window)
         arena = pool.submit(tflm_arena_bytes, model.tflite)
         (reply, ticks_hz), shares = plain.result(), observed.result()[0].layer_ticks
         arena_bytes, arena_source = arena.result()
@@ -245,7 +256,16 @@ def profile_model(
         seed=seed,
         schedule=schedule,
         pushes=_push_cost(reply.pushes, meter),
+        signals=signals is not None,
     )
+
+
+def _windows(bench: Workbench, signals: SignalPlan | None, seed: int) -> Windows:
+    given = bench.compiled.inputs
+    if signals is None:
+        return RandomWindows(given, _SMOOTH + 1, seed)
+    samples, channels = given[0].shape
+    return SampleWindows(signals.bits, samples, channels, _SMOOTH + 1, seed)
 
 
 def _push_cost(pushes: PushTicks | None, meter: Meter) -> PushCost | None:
@@ -266,8 +286,7 @@ def _layer_costs(layers: Sequence[LayerInfo], ticks: Sequence[int], meter: Meter
     )
 
 
-def _run(bench: Workbench, observe: bool, seed: int) -> tuple[ProfileReply, int]:
+def _run(bench: Workbench, observe: bool, window: bytes) -> tuple[ProfileReply, int]:
     """The device's answer, and its ticks per second."""
-    window = RandomWindows(bench.compiled.inputs, 4, seed)[3]
     with bench.device(observe=observe) as device:
-        return device.profile(pack(window)), device.hello().ticks_hz
+        return device.profile(window), device.hello().ticks_hz

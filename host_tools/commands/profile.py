@@ -15,6 +15,12 @@ from ..options import PATH, choose_board, json_option, model_argument, schedule_
 @click.option("--seed", type=click.IntRange(min=0), default=1, help="Seed of the window that is run.")
 @click.option("--sources", type=PATH, help="Measure the generated C in this folder instead of fresh C.")
 @click.option("--port", help="Serial port of a real board, flashed with this model before: counts cycles there.")
+@click.option(
+    "--signals",
+    "declared",
+    metavar="FILE",
+    help="Measure preprocessing too, as this JSON (or `bundle`: the model's own) declares it; the model streams.",
+)
 @schedule_option
 @workdir_option
 @json_option
@@ -24,6 +30,7 @@ def command(
     seed: int,
     sources: Path | None,
     port: str | None,
+    declared: str | None,
     schedule: str,
     workdir: Path | None,
     as_json: bool,
@@ -36,11 +43,15 @@ def command(
     from .. import jsonout
     from ..modelfile import read_model
     from ..profile import profile_model
+    from ..signals import read_plan, schedule_behind
 
     chosen = choose_board(board)
     with jsonout.quiet_stdout(as_json), working_folder(workdir) as folder:
+        given = read_model(model)
+        plan = None if declared is None else read_plan(declared, given)
+        schedule = schedule if plan is None else schedule_behind(plan, schedule)
         profile = profile_model(
-            read_model(model), chosen, folder, seed=seed, sources=sources, port=port, schedule=schedule
+            given, chosen, folder, seed=seed, sources=sources, port=port, schedule=schedule, signals=plan
         )
     if as_json:
         jsonout.emit("profile/1", profile.to_dict())

@@ -21,6 +21,7 @@ from ..oracle import open_oracle
 from ..parity import Expected
 from ..parity_run import ParityPlan, run_board
 from ..profile import profile_model
+from ..signals import schedule_behind
 from ..windows import load_windows
 from ..workbench import Workbench
 from .context import Run
@@ -36,7 +37,7 @@ _BUILD_CODE = ("codegen", "firmware", "host_tools/build.py", "host_tools/hostbui
 _DEVICE_CODE = (*_BUILD_CODE, "host_tools/link", "host_tools/devices", "host_tools/tensors.py")
 _PARITY_CODE = (*_DEVICE_CODE, "host_tools/parity.py", "host_tools/parity_run.py", "host_tools/oracle.py",
                 "host_tools/windows.py", "host_tools/signals.py", "host_tools/pipeline/samples.py")  # fmt: skip
-_PROFILE_CODE = (*_DEVICE_CODE, "host_tools/profile.py")
+_PROFILE_CODE = (*_DEVICE_CODE, "host_tools/profile.py", "host_tools/signals.py")
 
 
 def generate(run: Run) -> None:
@@ -51,7 +52,8 @@ def generate(run: Run) -> None:
                 beside = signal_files(compiled, SignalPlan.from_dict(declared), GENERATOR)
                 compiled = replace(compiled, files={**compiled.files, **beside})
             compiled.write(folder / "generated" / target)
-            nodes = [layer.node for layer in compiled.layers]
+            # Preprocessing is a layer of the firmware, behind the model's, and of no operator.
+            nodes = [layer.node for layer in compiled.layers] + ([] if declared is None else [-1])
             return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "nodes": nodes}
 
         depends = {"model": run.model.sha256, "target": target, "prefix": prefix, "schedule": schedule,
@@ -92,7 +94,8 @@ def _one_board(run: Run, board: Board, expected: Expected, behind: Behind | None
 
 def _build(run: Run, board: Board, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
-        built = Workbench(run.model, board, scratch / board.name, schedule=run.recipe.codegen.schedule).elf()
+        signals, schedule = _product(run)
+        built = Workbench(run.model, board, scratch / board.name, schedule=schedule, signals=signals).elf()
         (folder / "firmware").mkdir()
         elf = folder / "firmware" / f"{board.name}.elf"
         shutil.copyfile(built, elf)
@@ -101,13 +104,24 @@ def _build(run: Run, board: Board, scratch: Path) -> None:
         return {"flash_bytes": footprint.flash_bytes, "ram_bytes": footprint.ram_bytes,
                 "memory": _memory(footprint) if not board.is_host else {"flash": [], "ram": []}}  # fmt: skip
 
+    signals, schedule = _product(run)
     depends = {
         "model": run.model.sha256,
         "board": board.name,
-        "schedule": run.recipe.codegen.schedule,
+        "schedule": schedule,
+        "signals": None if signals is None else signals.to_dict(),
         "compiler": _compiler_version(board),
     }
     run.stage(f"build:{board.name}", depends, _BUILD_CODE, work)
+
+
+def _product(run: Run) -> tuple[SignalPlan | None, str]:
+    """Preprocessing that the bundle declares, and the schedule of the model behind it: what a product would carry."""
+    bundle, schedule = run.model.bundle, run.recipe.codegen.schedule
+    if bundle is None or bundle.signals is None:
+        return None, schedule
+    plan = SignalPlan.from_dict(bundle.signals)
+    return plan, schedule_behind(plan, schedule)
 
 
 def _compiler_version(board: Board) -> str:
@@ -135,8 +149,9 @@ def _parity(run: Run, board: Board, expected: Expected, behind: Behind | None, s
 
 def _profile(run: Run, board: Board, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
-        facts = profile_model(run.model, board, scratch / board.name, schedule=run.recipe.codegen.schedule).to_dict()
-        return _note(folder, "profile", board, facts)
+        signals, schedule = _product(run)
+        profile = profile_model(run.model, board, scratch / board.name, schedule=schedule, signals=signals)
+        return _note(folder, "profile", board, profile.to_dict())
 
     depends = {
         "elf": run.output_hash(f"build:{board.name}", f"firmware/{board.name}.elf"),

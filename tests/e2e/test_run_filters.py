@@ -80,6 +80,14 @@ def test_parity_from_samples_of_the_converter_is_exact(run):
     assert samples.shape == (4, 6000, 4) and samples.dtype == np.int32
 
 
+def test_the_firmware_of_the_run_holds_preprocessing_and_its_cost(run):
+    profile = json.loads((run / "profile.json").read_text())["boards"]["host"]
+    generated = json.loads((run / "generated" / "host" / "model.json").read_text())
+    assert profile["signals"] and profile["layers"][-1]["op"] == "SIGNALS"
+    assert profile["state_bytes"] > generated["state_bytes"]
+    assert b"model_signals_push" in (run / "firmware" / "host.elf").read_bytes()
+
+
 def test_the_report_names_filters_converter_and_the_difference_to_float(place):
     report = json.loads((place / "report.json").read_text())
     device = report["signals"]["device"]

@@ -91,6 +91,17 @@ def test_parity_of_a_bundle_with_its_own_preprocessing(bundle):
     assert [row["name"] for row in outcome.json["signals"]["channels"]] == ["EEG", "EOG", "EMG"]
 
 
+def test_profile_of_a_bundle_with_its_own_preprocessing(bundle):
+    alone, behind = (
+        thumbnet("profile", bundle, "--board", "host", "--schedule", "stream", *more, "--json").json
+        for more in ([], ["--signals", "bundle"])
+    )
+    assert (alone["signals"], behind["signals"]) == (False, True)
+    assert behind["state_bytes"] > alone["state_bytes"] and behind["code_bytes"] > alone["code_bytes"]
+    assert [layer["op"] for layer in behind["layers"]] == [*(layer["op"] for layer in alone["layers"]), "SIGNALS"]
+    assert behind["macs"] == alone["macs"]
+
+
 def test_without_a_declaration_parity_says_so(tmp_path):
     plain = make_bundle(tmp_path / "plain.bundle", {**RECORDED, "filters": {}, "converter": {}})
     assert Bundle.read(plain).signals is not None

@@ -24,13 +24,13 @@ name = "folds"
 emg = "raw"
 rate = 10.0
 [signals.synthetic]
-subjects = 4
+subjects = 5
 hours = 1.0
 [training]
-epochs = 12
+epochs = 8
 learning_rate = 0.003
 [folds]
-count = 3
+count = 2
 protocols = ["subject-wise", "published"]
 [quantize]
 calibration_windows = 16
@@ -71,7 +71,7 @@ def test_both_protocols_and_all_models_are_there(unbroken):
     assert content["schema"] == "thumbnet.folds/1" and list(content["protocols"]) == ["subject-wise", "published"]
     for protocol, summary in content["protocols"].items():
         assert set(summary["models"]) == {"float", "int8", "band_power", "majority"}
-        assert summary["folds"] == 3 and summary["label"].startswith(protocol)
+        assert summary["folds"] == 2 and summary["label"].startswith(protocol)
         assert summary["generalises"] == (protocol == "subject-wise") == (not summary["leaks"])
         pooled = summary["models"]["int8"]["pooled"]
         assert sum(map(sum, pooled["confusion"])) == summary["epochs"]
@@ -80,7 +80,7 @@ def test_both_protocols_and_all_models_are_there(unbroken):
         assert (output / "folds" / protocol / "02" / "model.tflite").is_file()
         assert list((output / "folds" / protocol / "02" / "tensorboard").iterdir())
         assert (output / "plots" / f"folds_{protocol}_confusion_int8.svg").is_file()
-    assert content["protocols"]["subject-wise"]["subjects"] == 4
+    assert content["protocols"]["subject-wise"]["subjects"] == 5
     assert "1 recordings beyond equal folds are left out" in content["protocols"]["published"]["leaks"][-1]
 
 
@@ -118,6 +118,6 @@ def test_ray_gives_the_same_figures(recipe, unbroken, tmp_path):
 
 
 def test_a_recipe_without_folds_is_one_sentence(recipe, tmp_path):
-    (tmp_path / "x.toml").write_text(RECIPE.replace("count = 3", "count = 0"))
+    (tmp_path / "x.toml").write_text(RECIPE.replace("count = 2", "count = 0"))
     done = subprocess.run(words(tmp_path / "x.toml", tmp_path / "run"), capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "the recipe asks for no folds; set folds.count" in done.stderr.splitlines()[-1]

@@ -71,7 +71,8 @@ def test_the_report_shows_the_front_and_both_networks():
     trials = [record(0, None, 40_000), record(1, 0.85, 15_000), record(2, 0.80, 10_000), record(3, 0.70, 20_000)]
     found = {
         "windows": {"validation": 600, "test": 700}, "target": "cortex-m4",
-        "outcomes": {"over budget": 1, "trained": 3}, "budgets": {"flash_bytes": 24_576}, "trials": trials, "front": [1, 2], "full": full(0.9, 28_000, None),
+        "outcomes": {"over budget": 1, "trained": 3}, "budgets": {"flash_bytes": 24_576},
+        "trials": trials, "front": [1, 2], "full": full(0.9, 28_000, None),
         "chosen": {"trial": 1, **full(0.886, 15_000, {"board": "qemu_m4", "instructions": 2_500_000})},
     }  # fmt: skip
     section = search_section(found)
