@@ -88,6 +88,16 @@ class TrainingTable(_Table):
     )
     patience: int = Field(default=10, ge=1, description="passes without a better validation loss before stopping")
     class_weights: bool = Field(default=False, description="weigh rare stages more")
+    augment_gain_db: float = Field(
+        default=0.0,
+        ge=0,
+        le=20,
+        description="training windows are made louder or softer by up to this, each channel",
+    )
+    augment_flip: bool = Field(default=False, description="turn half of the training windows upside down")
+    augment_noise: float = Field(
+        default=0.0, ge=0, lt=1, description="white noise added to training windows, standard deviation of full scale"
+    )
 
     @field_validator("fractions", mode="before")
     @classmethod

@@ -21,6 +21,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 import tf_keras as keras
 
+from .augment import Augmentation
 from .checkpoint import Progress, read_checkpoint, write_checkpoint
 from .errors import ConfigError, ModelError
 from .steps import Advance, Inputs, Teaching, Trainer
@@ -55,6 +56,8 @@ class TrainingSettings:
         Weigh each class by the inverse of its share.
     selection : str
         What the best pass is best in on the validation windows: "loss", or "accuracy" as in published code.
+    augment_gain_db, augment_flip, augment_noise
+        Changes of the training windows, see :class:`.augment.Augmentation`.
     """
 
     seed: int = 1
@@ -66,6 +69,9 @@ class TrainingSettings:
     patience: int = 10
     class_weights: bool = False
     selection: str = "loss"
+    augment_gain_db: float = 0.0
+    augment_flip: bool = False
+    augment_noise: float = 0.0
 
     def __post_init__(self):
         for name, low in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("seed", 0)):
@@ -78,6 +84,12 @@ class TrainingSettings:
             raise ConfigError(f"training.first_restart must be in (0, 1], got {self.first_restart!r}")
         if self.selection not in SELECTIONS:
             raise ConfigError(f"training.selection must be one of {list(SELECTIONS)}, got {self.selection!r}")
+        _ = self.augmentation  # which checks its own
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What happens to training windows in every pass."""
+        return Augmentation(self.augment_gain_db, self.augment_flip, self.augment_noise)
 
     def passes(self, windows: int) -> int:
         """Passes over `windows` training windows that the two limits allow, at least 1."""

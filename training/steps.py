@@ -132,10 +132,12 @@ class Trainer:
     def one_pass(self, inputs: Inputs, labels: np.ndarray, number: int, advance: Advance | None) -> dict[str, float]:
         """Train on every window once, in an order that the seed and the number of the pass decide."""
         order = np.random.default_rng((self.settings.seed, number)).permutation(len(inputs))
+        changes = np.random.default_rng((self.settings.seed, number, 1))
         reseed(self.model, self.settings.seed, number)
         total, hits, size = 0.0, 0, self.settings.batch_size
         for place, (windows, truth) in enumerate(batches(inputs, labels, order, size)):
             chosen = order[place * size : (place + 1) * size] if len(self.taught) else slice(0)
+            windows = self.settings.augmentation.apply(windows, changes)
             loss, right = self._step(windows, truth, self.class_weights[truth], self.taught[chosen])
             total += float(loss) * len(truth)
             hits += int(right)

@@ -34,12 +34,14 @@ Measure = Callable[[bytes], dict[str, Any]]
 FOLDER = "compression"
 TEACHER = "teacher"
 LAYERS = "layers"
+_KEPT = {"class_weights", "augment_gain_db", "augment_flip", "augment_noise"}
+"""Keys of `[training]` that hold for every training."""
 _PREFIX, _COST = "compression:", "cost:"
 _NOT_COMPILED = {
     "float": "the compiler takes int8 models only",
     "int16x8": "the compiler takes int8 activations only; accuracy is LiteRT's",
 }
-_TRAINING_CODE = ("training/loop.py", "training/steps.py", "training/sleep/ulw_sleepnet.py",
+_TRAINING_CODE = ("training/loop.py", "training/steps.py", "training/augment.py", "training/sleep/ulw_sleepnet.py",
                   "training/sleep/teachers.py", "quantize/scaling.py")  # fmt: skip
 _CODE = (*_TRAINING_CODE, "training/metrics.py", "quantize", "host_tools/pipeline/compression.py")
 _COST_CODE = ("codegen", "firmware", "host_tools/cost.py", "host_tools/workbench.py", "host_tools/build.py")
@@ -126,7 +128,7 @@ def _depends(run: Run) -> dict[str, Any]:
         "model": run.output_hash("train", MODEL),
         "seed": run.recipe.training.seed,
         "batch_size": run.recipe.training.batch_size,
-        "class_weights": run.recipe.training.class_weights,
+        **run.recipe.training.model_dump(include=_KEPT),
         "quantize": run.recipe.quantize.model_dump(),
         "compression": run.recipe.compression.model_dump(include={"epochs", "window_passes", "learning_rate"}),
         "versions": versions(_PACKAGES),
@@ -226,7 +228,7 @@ def _material(run: Run, point: Point) -> Material:
         learning_rate=table.learning_rate,
         first_restart=1.0,
         patience=first.patience,
-        class_weights=first.class_weights,
+        **first.model_dump(include=_KEPT),
     )
     return Material(
         inputs=inputs.take(split.train),

@@ -21,7 +21,10 @@ FOLDER = "folds"
 RESULTS = "folds.json"
 SCHEMA = "thumbnet.folds/1"
 _CODE = (
-    *(f"training/{name}.py" for name in ("cache", "mapped", "epochs", "loop", "steps", "checkpoint", "protocols")),
+    *(
+        f"training/{name}.py"
+        for name in ("cache", "mapped", "epochs", "loop", "steps", "augment", "checkpoint", "protocols")
+    ),
     *(f"training/sleep/{name}.py" for name in ("baseline", "results", "stages", "ulw_sleepnet")),
     *(f"quantize/{name}.py" for name in ("convert", "fold", "inference", "scaling")),
     "host_tools/convert.py",

@@ -18,7 +18,8 @@ MODEL = "model.keras"
 HISTORY = "history.json"
 TITLES = {"ulw_sleepnet": "ULW-SleepNet"}
 LOGS = "tensorboard"
-_CODE = ("training/epochs.py", "training/loop.py", "training/steps.py", "training/metrics.py",
+_CODE = ("training/epochs.py", "training/loop.py", "training/steps.py", "training/augment.py",
+         "training/metrics.py",
          "training/sleep/baseline.py", "training/sleep/ulw_sleepnet.py", "quantize/scaling.py",
          "host_tools/pipeline/train.py")  # fmt: skip
 _PACKAGES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "scipy")

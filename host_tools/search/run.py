@@ -31,7 +31,10 @@ SCHEMA = "thumbnet.search/1"
 _WORK = Work(f"{__package__}.work", "process", "trials")
 _KEY = "key.json"
 _CODE = (
-    *(f"training/{name}.py" for name in ("cache", "mapped", "epochs", "loop", "steps", "checkpoint", "splits")),
+    *(
+        f"training/{name}.py"
+        for name in ("cache", "mapped", "epochs", "loop", "steps", "augment", "checkpoint", "splits")
+    ),
     *(f"training/sleep/{name}.py" for name in ("stages", "ulw_sleepnet")),
     "quantize",
     "codegen",

@@ -12,6 +12,7 @@ import pytest
 keras = pytest.importorskip("tf_keras", reason="needs thumbnet[train]")
 pytestmark = pytest.mark.train
 
+from thumbnet.training.augment import Augmentation  # noqa: E402
 from thumbnet.training.errors import ConfigError, ModelError  # noqa: E402
 from thumbnet.training.loop import History, TrainingSettings, predict_probabilities, seed_everything, train  # noqa: E402
 from thumbnet.training.steps import Teaching  # noqa: E402
@@ -82,6 +83,38 @@ def test_the_best_weights_are_kept_without_an_early_stop_too(data):
     history = train(model, inputs, labels, validation, wrong, TrainingSettings(epochs=4, learning_rate=0.1))
     assert not history.stopped_early and len(history.loss) == 4
     assert loss_of(model, validation, wrong) == pytest.approx(min(history.val_loss), rel=1e-5)
+
+
+def test_augmentation_is_drawn_anew_in_every_pass_and_by_the_seed(data):
+    def weights(**changes):
+        model = small_network()
+        before = train(model, *data, TrainingSettings(epochs=2, **changes))
+        return before.loss, np.concatenate([value.ravel() for value in model.get_weights()])
+
+    plain, (loss, first), (_, again) = weights(), *(weights(augment_gain_db=6.0, augment_flip=True) for _ in range(2))
+    assert loss != plain[0] and not np.array_equal(first, plain[1])
+    np.testing.assert_array_equal(first, again)
+
+
+def test_augmented_windows_keep_their_shape_and_their_limits():
+    windows = np.random.default_rng(1).uniform(-1, 1, (64, 2, 50, 1)).astype(np.float32)
+    changed = Augmentation(6.0, flip=True).apply(windows, np.random.default_rng(2))
+    assert changed.shape == windows.shape and changed.dtype == np.float32 and np.abs(changed).max() == 1
+    small = np.abs(windows) < 0.4
+    factors = np.where(small, changed, np.nan) / windows
+    assert 10 ** (-6 / 20) <= np.nanmin(np.abs(factors)) < 0.6 and 1.7 < np.nanmax(np.abs(factors)) <= 10 ** (6 / 20)
+    assert np.nanstd(factors, axis=(2, 3)).max() < 1e-3  # one factor a channel
+    signs = np.sign(np.nanmean(factors, axis=(2, 3)))
+    assert np.array_equal(signs[:, 0], signs[:, 1]) and 0.2 < (signs[:, 0] > 0).mean() < 0.8
+    noisy = Augmentation(noise=0.1).apply(np.zeros_like(windows), np.random.default_rng(2))
+    assert noisy.std() == pytest.approx(0.1, rel=0.05)
+    assert Augmentation().apply(windows, np.random.default_rng(2)) is windows
+
+
+@pytest.mark.parametrize("changes", [{"augment_gain_db": -1.0}, {"augment_gain_db": 30.0}, {"augment_noise": 1.0}])
+def test_augmentation_out_of_range_is_refused(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        TrainingSettings(**changes)
 
 
 def test_test_windows_are_no_argument():
