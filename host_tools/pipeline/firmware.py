@@ -42,22 +42,22 @@ _PROFILE_CODE = (*_DEVICE_CODE, "host_tools/profile.py", "host_tools/signals.py"
 
 def generate(run: Run) -> None:
     """Write the C of the model once for each core among the boards."""
-    prefix, schedule = run.recipe.codegen.prefix, run.recipe.codegen.schedule
-    declared = run.model.bundle.signals if run.model.bundle else None
+    prefix = run.recipe.codegen.prefix
+    signals, schedule = _product(run)
     for target in dict.fromkeys(board.target for board in run.boards):
 
         def work(folder: Path, target: str = target) -> dict[str, Any]:
             compiled = compile_model(run.model.tflite, target=target, prefix=prefix, schedule=schedule)
-            if declared is not None:
-                beside = signal_files(compiled, SignalPlan.from_dict(declared), GENERATOR)
+            if signals is not None:
+                beside = signal_files(compiled, signals, GENERATOR)
                 compiled = replace(compiled, files={**compiled.files, **beside})
             compiled.write(folder / "generated" / target)
             # Preprocessing is a layer of the firmware, behind the model's, and of no operator.
-            nodes = [layer.node for layer in compiled.layers] + ([] if declared is None else [-1])
+            nodes = [layer.node for layer in compiled.layers] + ([] if signals is None else [-1])
             return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "nodes": nodes}
 
         depends = {"model": run.model.sha256, "target": target, "prefix": prefix, "schedule": schedule,
-                   "signals": declared}  # fmt: skip
+                   "signals": None if signals is None else signals.to_dict()}  # fmt: skip
         run.stage(f"generate:{target}", depends, ("codegen", "firmware/kernels"), work)
 
 
@@ -132,7 +132,7 @@ def _compiler_version(board: Board) -> str:
 
 def _parity(run: Run, board: Board, expected: Expected, behind: Behind | None, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
-        plan = ParityPlan(run.model, expected, scratch, schedule=run.recipe.codegen.schedule)
+        plan = ParityPlan(run.model, expected, scratch / "windows", schedule=_product(run)[1])
         facts = run_board(plan, board, run.new_task).to_dict()
         if behind is not None:
             facts["signals"] = behind.run(board, scratch / "behind", run.new_task)
