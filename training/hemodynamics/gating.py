@@ -69,8 +69,8 @@ def add_noise(kind: str, logits: Any, deviation: Any) -> Any:
     Parameters
     ----------
     kind : str
-        One of `NOISES`, n has mean 0: "gaussian" N(0, 1); "uniform" on +-1/2; "beta" Beta(1/2, 1/2) - 1/2; all times the
-        deviation. "poisson": Poisson(r) - r with the rate ``r = |logit| * deviation``. "speckle": the logit times
+        One of `NOISES`, n has mean 0: "gaussian" N(0, 1); "uniform" on +-1/2; "beta" Beta(1/2, 1/2) - 1/2; all times
+        the deviation. "poisson": Poisson(r) - r with the rate ``r = |logit| * deviation``. "speckle": the logit times
         deviation times N(0, 1). "salt-and-pepper": one logit in twenty becomes the window's largest, one in twenty its
         smallest, whatever the deviation.
     logits, deviation : tensor
@@ -78,8 +78,8 @@ def add_noise(kind: str, logits: Any, deviation: Any) -> Any:
 
     Notes
     -----
-    The published code's uniform and beta noises have means of a half, which raises experts of large deviation; its rates
-    are negative where logits are; its salt and pepper are 1 and 0 on any scale of logits.
+    The published code's uniform and beta noises have means of a half, which raises experts of large deviation; its
+    rates are negative where logits are; its salt and pepper are 1 and 0 on any scale of logits.
     """
     shape = tf.shape(logits)
     if kind == "gaussian":

@@ -46,6 +46,16 @@ class Routing:
     balance: Any
 
 
+@dataclass
+class Parts:
+    """Keras models that make up a network; `bottom` and `towers` are None where there are none."""
+
+    gate: keras.Model
+    bottom: keras.Model | None
+    experts: list[keras.Model]
+    towers: keras.Model | None
+
+
 @keras.utils.register_keras_serializable(PACKAGE)
 class Lsm2oe(keras.Model):
     """The whole network.
@@ -56,15 +66,16 @@ class Lsm2oe(keras.Model):
     ----------
     config : Lsm2oeConfig or dict
         Sizes; a dictionary as :meth:`.Lsm2oeConfig.to_dict` gives.
+    parts : Parts, optional
+        Models to put together in place of new ones, such as rewritten ones; a gate may then give its logits alone.
     """
 
-    def __init__(self, config: Lsm2oeConfig | dict[str, Any], **kwargs: Any) -> None:
+    def __init__(self, config: Lsm2oeConfig | dict[str, Any], parts: Parts | None = None, **kwargs: Any) -> None:
         super().__init__(**{"name": "lsm2oe", **kwargs})
         self.config = config if isinstance(config, Lsm2oeConfig) else Lsm2oeConfig.from_dict(config)
-        self.gate = build_gate(self.config)
-        self.bottom = build_bottom(self.config) if self.config.shared_bottom else None
-        self.experts = [build_expert(self.config, number) for number in range(self.config.experts)]
-        self.towers = build_towers(self.config) if self.config.features else None
+        parts = build_parts(self.config) if parts is None else parts
+        self.gate, self.bottom, self.towers = parts.gate, parts.bottom, parts.towers
+        self.experts = list(parts.experts)
         self.build((None, 1, self.config.samples, 1))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -85,7 +96,10 @@ class Lsm2oe(keras.Model):
     def route(self, inputs: Any, training: bool | None = None) -> Routing:
         """Let the gates choose."""
         config = self.config
-        logits, raw = self.gate(inputs, training=training)
+        found = self.gate(inputs, training=training)
+        logits, raw = (
+            found if isinstance(found, list | tuple) else (found, tf.zeros((config.choices * config.experts,)))
+        )
         logits = tf.reshape(logits, (-1, config.gate_rows, config.experts))
         clean = logits[:, : config.choices]
         deviation = tf.nn.softplus(tf.reshape(raw, (-1, config.choices, config.experts))) + LEAST_DEVIATION
@@ -125,6 +139,16 @@ class Lsm2oe(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         return {"name": self.name, "config": self.config.to_dict()}
+
+
+def build_parts(config: Lsm2oeConfig) -> Parts:
+    """Build new models of all parts."""
+    return Parts(
+        gate=build_gate(config),
+        bottom=build_bottom(config) if config.shared_bottom else None,
+        experts=[build_expert(config, number) for number in range(config.experts)],
+        towers=build_towers(config) if config.features else None,
+    )
 
 
 def count_parameters(config: Lsm2oeConfig, *, unused_gates: bool = False) -> int:

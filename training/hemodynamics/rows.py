@@ -64,25 +64,3 @@ class Rsqrt(layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Compute it."""
         return tf.math.rsqrt(inputs)
-
-
-@keras.utils.register_keras_serializable(PACKAGE)
-class Shift(layers.Layer):
-    """Add a constant to each channel of the last axis, not trained."""
-
-    def __init__(self, value: float = 0.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.value = value
-
-    def build(self, input_shape: Any) -> None:
-        """Make the constants."""
-        start = keras.initializers.Constant(self.value)
-        self.offset = self.add_weight("offset", (input_shape[-1],), initializer=start, trainable=False)
-
-    def call(self, inputs: Any) -> Any:
-        """Add."""
-        return inputs + self.offset
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments."""
-        return {**super().get_config(), "value": self.value}
