@@ -21,8 +21,9 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from .convert import _convert, _converter, _input_shape
+from .convert import _convert, _input_shape
 from .errors import ConversionError
 from .graph import Layer, consumers_of, producers_of
 
@@ -182,7 +183,11 @@ def convert_fixed(model: keras.Model) -> bytes:
     ConversionError
         The converter refuses the model.
     """
-    converter = _converter(model, _input_shape(model))
+    shape = (1, *_input_shape(model))
+    infer = tf.function(lambda window: model(window, training=False))
+    # Frozen, because the converter would first trace every layer of the model again to save it: minutes.
+    frozen = convert_variables_to_constants_v2(infer.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8

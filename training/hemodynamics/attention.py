@@ -51,13 +51,16 @@ class HybridAttention(layers.Layer):
     def build(self, input_shape: Any) -> None:
         """Make the weights."""
         groups = input_shape[-1] // GROUP
-        drawn = keras.initializers.RandomUniform(-1.0, 1.0)
-        self.channel_scale = self.add_weight("channel_scale", (groups,), initializer=drawn)
-        self.channel_bias = self.add_weight("channel_bias", (groups,), initializer=drawn)
+        self.channel_scale = self._drawn("channel_scale", groups)
+        self.channel_bias = self._drawn("channel_bias", groups)
         self.gamma = self.add_weight("gamma", (HALF, groups), initializer="ones")
         self.beta = self.add_weight("beta", (HALF, groups), initializer="zeros")
-        self.spatial_scale = self.add_weight("spatial_scale", (groups,), initializer=drawn)
-        self.spatial_bias = self.add_weight("spatial_bias", (groups,), initializer=drawn)
+        self.spatial_scale = self._drawn("spatial_scale", groups)
+        self.spatial_bias = self._drawn("spatial_bias", groups)
+
+    def _drawn(self, name: str, groups: int) -> Any:
+        # An initializer that served twice would give the same values again.
+        return self.add_weight(name, (groups,), initializer=keras.initializers.RandomUniform(-1.0, 1.0))
 
     def call(self, inputs: Any) -> Any:
         """Weigh the channels."""
