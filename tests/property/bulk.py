@@ -27,8 +27,8 @@ from .catalogue import PROBLEMS
 from .problem import Array, Ports, Problem
 from .runtimes import SANITIZERS, WARNINGS, Host, HostStream, check
 
-#: The generated file holds calls and constants only, so that optimizing it buys nothing.
-_UNOPTIMIZED = tuple("-O0" if flag == "-O1" else flag for flag in SANITIZERS)
+#: Kernels are built once and run by every problem.
+_OPTIMIZED = tuple("-O1" if flag == "-O0" else flag for flag in SANITIZERS)
 
 
 class BulkHost(HostStream):
@@ -53,14 +53,14 @@ class BulkHost(HostStream):
         source = folder / "src"
         kernels = [self._kernel(path) for path in sorted(source.glob("tn_*.c"))]
         models = [str(path) for path in source.glob("*.c") if not path.name.startswith("tn_")]
-        command = [*self.compiler(), *_UNOPTIMIZED, f"-I{source}", program, *models, *kernels]
+        command = [*self.compiler(), *SANITIZERS, f"-I{source}", program, *models, *kernels]
         self.call([*command, "-o", str(folder / "program")], folder)
 
     def _kernel(self, source: Path) -> str:
         """Object file of a kernel; its source is the same for every model."""
         target = Path(self._kernels.name, source.stem + ".o")
         if not target.exists():
-            command = [*self.compiler(), *SANITIZERS, f"-I{source.parent}", "-c", str(source), "-o", str(target)]
+            command = [*self.compiler(), *_OPTIMIZED, f"-I{source.parent}", "-c", str(source), "-o", str(target)]
             self.call(command, source.parent)
         return str(target)
 
