@@ -1,8 +1,9 @@
-"""Fixtures every room's tests share."""
+"""Fixtures every room's tests share, and which tests stay together when processes share the work."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,31 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real signals and public models are not on this machine ({folder})")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Builds are shared within the session, by all processes of it, and kept apart from the user's own."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THUMBNET_CACHE", str(place / "builds-of-the-session"))
+        yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give one process what shares something dear: the fixtures of a file, TensorFlow (`--dist loadgroup`)."""
+    for item in items:
+        group = _group(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    room, file = item.path.parent.name, item.path.stem
+    if room in ("quantize", "training"):
+        return "tensorflow"
+    fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
+    return file if any(found[-1].scope == "module" for found in fixtures if found) else None

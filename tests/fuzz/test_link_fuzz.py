@@ -37,10 +37,8 @@ LIMITS = (0, 1, 2, 63, 64, 120, INPUT_BYTES, 1024, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("THUMBNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return build_fake(input_bytes=INPUT_BYTES, **KINDS[request.param], observe=True, sanitize=True)
+def program(request: pytest.FixtureRequest) -> Path:
+    return build_fake(input_bytes=INPUT_BYTES, **KINDS[request.param], observe=True, sanitize=True)
 
 
 class Rubbish:
