@@ -41,8 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str | None:
-    room, file = item.path.parent.name, item.path.stem
-    if room in ("quantize", "training"):
+    if item.path.relative_to(ROOT / "tests").parts[0] in ("quantize", "training"):
         return "tensorflow"
     fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
-    return file if any(found[-1].scope == "module" for found in fixtures if found) else None
+    return item.path.stem if any(found[-1].scope == "module" for found in fixtures if found) else None

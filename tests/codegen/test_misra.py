@@ -1,8 +1,8 @@
 """Generated code under MISRA C:2012, by cppcheck's addon: only the deviations that docs/misra.md gives a reason for.
 
-What is tested: a small network fast; slow, whole tensors and streams of the example on each tier and a model with every
-operator, which must show every listed deviation, so that the list never outlives its reason. Tables of weights are shortened
-before: cppcheck takes minutes for long ones, and no rule asks what a weight is.
+What is tested: a small network fast; slow, whole tensors and streams of the example on each tier and a model with
+every operator, which must show every listed deviation, so that the list never outlives its reason. Tables of weights
+are shortened before: cppcheck takes minutes for long ones, and no rule asks what a weight is.
 """
 
 from __future__ import annotations
