@@ -70,7 +70,7 @@ def confusion_figure(metrics: StagingMetrics, title: str = "") -> Figure:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     places = np.arange(len(metrics.classes))
     with rc_context(_STYLE):
-        figure, axes = _figure(4.6, 4.4)
+        figure, axes = new_figure(4.6, 4.4)
         axes.imshow(shares, cmap=LinearSegmentedColormap.from_list("teal", ["#f0f3f6", _TRAINING]), vmin=0, vmax=1)
         for row, column in np.ndindex(counts.shape):
             _write_cell(axes, row, column, counts[row, column], shares[row, column])
@@ -133,7 +133,7 @@ def hypnogram_figure(
     starts = np.asarray(onsets, float) / 3600
     length = epoch_seconds / 3600
     with rc_context(_STYLE):
-        figure, axes = _figure(9.0, 4.4, rows=(5, 5, 0.7))
+        figure, axes = new_figure(9.0, 4.4, rows=(5, 5, 0.7))
         for panel, labels, name in ((axes[0], true, "scored"), (axes[1], predicted, "predicted")):
             rows = np.array([order.index(classes[label]) for label in labels])
             _draw_stages(panel, starts, rows, length, order)
@@ -165,7 +165,7 @@ def learning_curves_figure(history: History, title: str = "") -> Figure:
 
     passes = np.arange(1, len(history.loss) + 1)
     with rc_context(_STYLE):
-        figure, axes = _figure(9.0, 3.4, columns=2)
+        figure, axes = new_figure(9.0, 3.4, columns=2)
         for panel, name in zip(axes, ("loss", "accuracy"), strict=True):
             validation = getattr(history, f"val_{name}")
             # Few passes would leave a bare line, one pass nothing at all.
@@ -218,7 +218,7 @@ def save_figure(figure: Figure, stem: Path | str) -> tuple[Path, Path]:
     return files
 
 
-def _figure(width: float, height: float, *, rows: Sequence[float] = (1,), columns: int = 1):
+def new_figure(width: float, height: float, *, rows: Sequence[float] = (1,), columns: int = 1):
     """Return a figure in inches, and its axes (an array where there are several) over one horizontal axis."""
     from matplotlib.figure import Figure
 

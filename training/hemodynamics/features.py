@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .beats import beat_interval, mean_interval, steepest_rises
 from .windowset import RATE
 
 _BAND_HZ = (0.4, 12.0)
-_FASTEST, _SLOWEST = 200.0, 36.0  # beats per minute
 _BEFORE_SECONDS, _AFTER_SECONDS = 0.16, 0.80
 _COURSE = 32
 _LEVELS = (0.1, 0.25, 0.33, 0.5, 0.66, 0.75, 0.9)
@@ -51,8 +51,8 @@ def pulse_features(signals: np.ndarray, rate: float = RATE) -> np.ndarray:
 
 
 def _measure(wave: np.ndarray, slope: np.ndarray, rate: float) -> np.ndarray:
-    interval, regularity = _interval(slope, rate)
-    rises = _rises(slope, interval * rate)
+    interval, regularity = beat_interval(slope, rate)
+    rises = steepest_rises(slope, interval * rate)
     nothing = np.zeros(len(feature_names()))
     if len(rises) < 2:
         return nothing
@@ -60,43 +60,8 @@ def _measure(wave: np.ndarray, slope: np.ndarray, rate: float) -> np.ndarray:
     beat = _mean_beat(wave, rises, rate)
     if beat is None:
         return nothing
-    measured = [interval, 60 / _mean_interval(rises, rate), regularity, *_course(beat, interval, rate)]
+    measured = [interval, 60 / mean_interval(rises, rate), regularity, *_course(beat, interval, rate)]
     return np.nan_to_num(np.array([*measured, *_widths(beat, interval, rate), *_tail(beat, interval, rate)]))
-
-
-def _interval(slope: np.ndarray, rate: float) -> tuple[float, float]:
-    """Length of a beat in seconds, and how alike beats are, from the autocorrelation of the slope."""
-    size = 2 * len(slope)
-    power = np.abs(np.fft.rfft(slope - slope.mean(), size)) ** 2
-    lags = np.fft.irfft(power, size)[: len(slope)]
-    lags = lags / max(lags[0], 1e-12)
-    low, high = int(60 * rate / _FASTEST), min(int(60 * rate / _SLOWEST), len(slope) - 2)
-    window = lags[low : high + 1]
-    peaks = np.flatnonzero((window[1:-1] >= window[:-2]) & (window[1:-1] > window[2:])) + 1
-    if not len(peaks):
-        return (low + int(window.argmax())) / rate, float(window.max())
-    # Two beats are as alike as one: the shortest lag that is nearly as good counts.
-    best = peaks[window[peaks] > 0.8 * window[peaks].max()][0]
-    return (low + int(best)) / rate, float(window[best])
-
-
-def _rises(slope: np.ndarray, interval: float) -> np.ndarray:
-    """Samples (fractional) of the steepest rise of each beat."""
-    from scipy.signal import find_peaks
-
-    floor = 0.4 * np.percentile(slope, 99)
-    peaks, _ = find_peaks(slope, height=floor, distance=max(1, int(0.6 * interval)))
-    peaks = peaks[(peaks > 0) & (peaks < len(slope) - 1)]
-    before, at, after = slope[peaks - 1], slope[peaks], slope[peaks + 1]
-    bend = before - 2 * at + after
-    return peaks + np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1), 0)
-
-
-def _mean_interval(rises: np.ndarray, rate: float) -> float:
-    """Mean beat in seconds, counted over gaps of missed beats."""
-    gaps = np.diff(rises)
-    beats = np.maximum(np.round(gaps / np.median(gaps)), 1)
-    return float(gaps.sum() / beats.sum()) / rate
 
 
 def _mean_beat(wave: np.ndarray, rises: np.ndarray, rate: float) -> np.ndarray | None:

@@ -105,6 +105,15 @@ class PpgWindows:
             raise DatasetError(f"these windows have labels for {list(self.tasks)}, not for {task!r}")
         return self.labels[:, self.tasks.index(task)]
 
+    def with_tasks(self, tasks: Sequence[str]) -> PpgWindows:
+        """Return the same windows with the labels of some parameters, in that order."""
+        return replace(self, labels=np.stack([self.label(task) for task in tasks], axis=1), tasks=tuple(tasks))
+
+    def named_subjects(self, prefix: str) -> PpgWindows:
+        """Return the same windows, people and recordings told apart from those of other data sets by a prefix."""
+        names = {name: np.char.add(f"{prefix}/", getattr(self, name)) for name in ("subjects", "records")}
+        return replace(self, **names)
+
 
 def blank_people(count: int) -> np.ndarray:
     """Return a `people` array that knows nothing."""

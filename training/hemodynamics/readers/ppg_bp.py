@@ -1,0 +1,157 @@
+"""PPG-BP (Liang et al. 2018, Sci Data 5:180020): 219 people, three fingertip segments of 2.1 s at 1 kHz each.
+
+There is one cuff reading of each person. Read from the published folder (`PPG-BP dataset.xlsx` and a folder of text
+files `ID_N.txt`), or from one `.npz` file with the arrays `ppg`, `fs`, `subject`, `sbp`, `dbp`, `hr`, `age`, `sex`;
+height and weight then come from the spreadsheet beside it, where there is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import RecordingError
+from ..windows import WindowConfig, continue_periodically, prepare
+from ..windowset import PpgWindows, blank_people, join, min_max
+from .xlsx import read_sheet
+
+NAME = "PPG-BP"
+TASKS = ("SBP", "DBP", "HR")
+RATE = 1000.0
+SEGMENT = re.compile(r"^(\d+)_(\d)$")
+_FIELDS = ("ppg", "subject", "sbp", "dbp", "hr", "age", "sex")
+_COLUMNS = {
+    "subject": "subject id", "sex": "sex", "age": "age", "height": "height", "weight": "weight",
+    "sbp": "systolic", "dbp": "diastolic", "hr": "heart rate",
+}  # fmt: skip
+
+
+def read_ppg_bp(path: Path | str, config: WindowConfig | None = None) -> PpgWindows:
+    """Read the data set.
+
+    Parameters
+    ----------
+    path : path
+        The folder as published, or a folder with `ppg_bp.npz`, or that file.
+    config : WindowConfig, optional
+        Filters, rate and length of a window.
+
+    Returns
+    -------
+    PpgWindows
+        One window for each segment, in which its whole beats are repeated (2.1 s hold two or three); SBP, DBP and HR.
+        The three segments of a person share the one reading, so that there is no earlier one: onsets are all 0.
+
+    Raises
+    ------
+    RecordingError
+        When the folder is not PPG-BP.
+    """
+    path, config = Path(path), config or WindowConfig()
+    table = _table_of(path)
+    height, weight = table.get("height"), table.get("weight")
+    windows, rows, skipped = [], [], []
+    for row, segment in enumerate(table["ppg"]):
+        wave = prepare(np.asarray(segment, float), float(table["fs"]), config)
+        window = continue_periodically(wave, config.samples, config.rate)
+        if window is None:
+            skipped.append(f"{NAME} subject {table['subject'][row]}, segment {row}: no two whole beats")
+            continue
+        windows.append(window)
+        rows.append(row)
+    if not windows:
+        return join([], NAME, skipped)
+    rows_ = np.array(rows)
+    people = blank_people(len(rows))
+    people[:, 0] = np.asarray(table["age"], float)[rows_]
+    people[:, 1] = [str(sex).strip().lower().startswith("m") for sex in np.asarray(table["sex"])[rows_]]
+    for column, known in ((2, height), (3, weight)):
+        if known is not None:
+            people[:, column] = np.asarray(known, float)[rows_]
+    subjects = np.char.mod("%03d", np.asarray(table["subject"], int)[rows_])
+    return PpgWindows(
+        signals=min_max(np.stack(windows)),
+        labels=np.stack([np.asarray(table[name], float)[rows_] for name in ("sbp", "dbp", "hr")], axis=1),
+        tasks=TASKS,
+        subjects=subjects,
+        records=subjects,
+        onsets=np.zeros(len(rows)),
+        people=people,
+        rate=config.rate,
+        name=NAME,
+        skipped=tuple(skipped),
+        notes=(
+            f"segments of 2.1 s are continued to {config.seconds:g} s by repeating their whole beats",
+            "one cuff reading per person, shared by its segments: nobody has an earlier one",
+        ),
+    )
+
+
+def _table_of(path: Path) -> Mapping[str, Any]:
+    if path.is_dir() and (path / "ppg_bp.npz").is_file():
+        path = path / "ppg_bp.npz"
+    if path.is_dir():
+        return _published(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            table = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path} cannot be read as PPG-BP ({error})") from None
+    _add_bodies(table, path.parent)
+    missing = [name for name in _FIELDS if name not in table]
+    if missing:
+        raise RecordingError(f"{path} must hold the arrays {list(_FIELDS)}, got none of the name {missing[0]!r}")
+    return {"fs": RATE, **table}
+
+
+def _add_bodies(table: dict[str, Any], folder: Path) -> None:
+    """Height and weight from a spreadsheet of the same people."""
+    people = next((found for found in map(_people_of, sorted(folder.glob("*.xlsx"))) if found), None)
+    if people and "subject" in table:
+        for name in ("height", "weight"):
+            values = [people.get(int(subject), {}).get(name, "nan") for subject in table["subject"]]
+            table.setdefault(name, np.array(values, float))
+
+
+def _published(folder: Path) -> dict[str, Any]:
+    """The spreadsheet of people, and one text file of samples per segment."""
+    sheets = sorted(folder.rglob("*.xlsx"))
+    files = sorted(path for path in folder.rglob("*.txt") if SEGMENT.match(path.stem))
+    if not sheets or not files:
+        raise RecordingError(
+            f"{folder} must hold PPG-BP's spreadsheet and its segments (N_1.txt to N_3.txt), got {len(sheets)} .xlsx "
+            f"and {len(files)} segments"
+        )
+    people = next((found for found in map(_people_of, sheets) if found), None)
+    if people is None:
+        raise RecordingError(f"{folder}: no spreadsheet has PPG-BP's columns {sorted(_COLUMNS.values())}")
+    rows: dict[str, list[Any]] = {name: [] for name in ("ppg", *_COLUMNS)}
+    for path in files:
+        subject = int(path.stem.split("_")[0])
+        if subject not in people:
+            continue
+        try:
+            rows["ppg"].append(np.array(path.read_text(encoding="utf-8").split(), float))
+        except (OSError, ValueError) as error:
+            raise RecordingError(f"{path} must be numbers ({error})") from None
+        for name in _COLUMNS:
+            rows[name].append(people[subject][name])
+    return {**rows, "fs": RATE}
+
+
+def _people_of(path: Path) -> dict[int, dict[str, Any]] | None:
+    """Rows of the spreadsheet by number of the person; None where it is another spreadsheet."""
+    rows = read_sheet(path)
+    for place, row in enumerate(rows):
+        titles = [str(cell).strip().lower().replace("_", " ") for cell in row]
+        columns = {name: next((i for i, title in enumerate(titles) if title.startswith(start)), -1)
+                   for name, start in _COLUMNS.items()}  # fmt: skip
+        if min(columns.values()) >= 0:
+            whole = [line for line in rows[place + 1 :] if len(line) > max(columns.values())]
+            people = [{name: line[column] for name, column in columns.items()} for line in whole]
+            return {int(float(line["subject"])): line for line in people if all(line.values())}
+    return None
