@@ -12,6 +12,7 @@ from ..sleep.filters import ChannelFilters, Step, apply_steps, design_steps, rat
 from .windowset import RATE, SAMPLES
 
 _LARGEST_RATIO = 1024
+_LEAST_PULSE = 0.05  # of a segment's range, below which it is drift without a pulse
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def continue_periodically(segment: np.ndarray, samples: int, rate: float) -> np.
     -------
     numpy.ndarray or None
         float64: the whole beats of the segment from the foot of the first to that of the last, again and again, their
-        drift from foot to foot taken off so that the seams close; None where fewer than two feet are found.
+        drift from foot to foot taken off so that the seams close; None where there is no such beat.
     """
     from scipy.signal import butter, sosfiltfilt
 
@@ -146,5 +147,5 @@ def continue_periodically(segment: np.ndarray, samples: int, rate: float) -> np.
     if len(feet) < 2:
         return None
     beats = segment[feet[0] : feet[-1]]
-    drift = np.linspace(0, segment[feet[-1]] - segment[feet[0]], len(beats), endpoint=False)
-    return np.resize(beats - drift, samples)
+    level = beats - np.linspace(0, segment[feet[-1]] - segment[feet[0]], len(beats), endpoint=False)
+    return np.resize(level, samples) if np.ptp(level) > _LEAST_PULSE * np.ptp(segment) else None
