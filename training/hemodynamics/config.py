@@ -44,6 +44,8 @@ class Lsm2oeConfig:
         Residual blocks of an expert of the kind `resnet`.
     strides : tuple of int
         Of the first convolution of each block, the shortcut is averaged likewise; empty: 1 everywhere.
+    removed : tuple of int
+        Blocks, from 1, of which pruning left the shortcut alone.
     stem_taps, stem_stride : int
         Of the convolution that reads the window.
     expert_kind : str
@@ -79,6 +81,7 @@ class Lsm2oeConfig:
     channels: int = 128
     blocks: int = 20
     strides: tuple[int, ...] = ()
+    removed: tuple[int, ...] = ()
     stem_taps: int = 3
     stem_stride: int = 1
     expert_kind: str = "resnet"
@@ -114,6 +117,10 @@ class Lsm2oeConfig:
                 f"model.strides must give a stride of at least 1 for each of {self.blocks} blocks, "
                 f"got {list(self.strides)}"
             )
+        if not set(self.removed) < set(range(1, self.blocks + 1)):
+            raise ConfigError(
+                f"model.removed must name some of the blocks 1 to {self.blocks} and leave one, got {list(self.removed)}"
+            )
         if not self.features and (self.gates != "single" or self.tower_units):
             raise ConfigError("model.features must be at least 1 where each task has weights or a tower, got 0")
         if self.balance < 0:
@@ -123,6 +130,11 @@ class Lsm2oeConfig:
     def block_strides(self) -> tuple[int, ...]:
         """Stride of each block."""
         return self.strides or (1,) * self.blocks
+
+    @property
+    def whole_blocks(self) -> int:
+        """Blocks that are more than their shortcut."""
+        return self.blocks - len(self.removed)
 
     @property
     def gate_rows(self) -> int:
@@ -140,10 +152,10 @@ class Lsm2oeConfig:
         return min(self.experts, self.k * self.choices)
 
     def with_options(self, **changes: Any) -> Lsm2oeConfig:
-        """Return the configuration with other values; strides of another number of blocks become 1."""
+        """Return the configuration with other values; a new number of blocks has strides of 1 unless they are given."""
         blocks = changes.get("blocks", self.blocks)
-        if "strides" not in changes and len(self.strides) != blocks:
-            changes["strides"] = ()
+        if blocks != self.blocks:
+            changes = {"strides": (), "removed": (), **changes}
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def build_expert(config: Lsm2oeConfig, number: int = 0) -> keras.Model:
         hidden = _stem(inputs, config)
     if config.expert_kind == "resnet":
         for place, stride in enumerate(config.block_strides, start=1):
-            hidden = _block(hidden, config, stride, f"block{place}")
+            hidden = _block(hidden, config, stride, f"block{place}", place not in config.removed)
     else:
         for place in range(1, MSFGM_DEPTH + 1):
             hidden = Msfgm(name=f"msfgm{place}")(Regroup(name=f"regroup{place}")(hidden))
@@ -106,16 +106,19 @@ def _stem(inputs: Any, config: Lsm2oeConfig) -> Any:
     return layers.ReLU(name="stem_relu")(hidden)
 
 
-def _block(inputs: Any, config: Lsm2oeConfig, stride: int, name: str) -> Any:
+def _block(inputs: Any, config: Lsm2oeConfig, stride: int, name: str, whole: bool = True) -> Any:
+    shortcut = inputs
+    if stride > 1:
+        shortcut = layers.AveragePooling2D((1, stride), padding="same", name=f"{name}_shortcut")(inputs)
+    if not whole:
+        return shortcut
     hidden = _convolution(inputs, config.channels, TAPS, stride, f"{name}_first")
     hidden = layers.ReLU(name=f"{name}_first_relu")(hidden)
     if config.use_msfgm:
         hidden = Msfgm(name=f"{name}_msfgm")(hidden)
     else:
         hidden = _convolution(hidden, config.channels, TAPS, 1, f"{name}_second")
-    if stride > 1:
-        inputs = layers.AveragePooling2D((1, stride), padding="same", name=f"{name}_shortcut")(inputs)
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([hidden, inputs]))
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([hidden, shortcut]))
 
 
 def _convolution(inputs: Any, channels: int, taps: int, stride: int, name: str, bias: bool = False) -> Any:

@@ -171,7 +171,7 @@ def count_parameters(config: Lsm2oeConfig, *, unused_gates: bool = False) -> int
         stem += c
         body = MSFGM_DEPTH * module
     else:
-        body = config.blocks * (plain + (module if config.use_msfgm else plain))
+        body = config.whole_blocks * (plain + (module if config.use_msfgm else plain))
     expert = body + (c + 1) * (config.features or config.tasks) + (0 if config.shared_bottom else stem)
     bottom = stem if config.shared_bottom else 0
     return config.experts * expert + bottom + _gate_parameters(config) + _tower_parameters(config)

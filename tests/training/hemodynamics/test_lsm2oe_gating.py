@@ -12,7 +12,6 @@ import lsm2oe_formulas as formulas  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras as keras  # noqa: E402
 from support.networks import spread_weights  # noqa: E402
-
 from thumbnet.training.errors import ConfigError  # noqa: E402
 from thumbnet.training.hemodynamics import gating  # noqa: E402
 from thumbnet.training.hemodynamics.config import (  # noqa: E402
@@ -109,7 +108,7 @@ def test_noise(kind):
 
 
 def test_unknown_noise():
-    with pytest.raises(ConfigError, match="model.noise must be one of"):
+    with pytest.raises(ConfigError, match="noise must be one of"):
         gating.add_noise("pink", tf.zeros((1, 2)), tf.ones((1, 2)))
 
 

@@ -12,7 +12,6 @@ import lsm2oe_formulas as formulas  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras as keras  # noqa: E402
 from support.networks import spread_weights  # noqa: E402
-
 from thumbnet.training.errors import ModelError  # noqa: E402
 from thumbnet.training.hemodynamics.attention import HybridAttention, published_places  # noqa: E402
 from thumbnet.training.hemodynamics.config import Lsm2oeConfig, edge, reference  # noqa: E402
