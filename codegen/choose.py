@@ -66,6 +66,8 @@ class Candidate:
         Exact.
     ram_bytes : int
         State, and the input where it counts.
+    borders : mapping of int to int
+        Position behind which layers run again, by number of the segment.
     others : tuple of Candidate
         Those that it was preferred to.
     """
@@ -76,6 +78,7 @@ class Candidate:
     state_bytes: int
     ram_bytes: int
     estimate: Estimate
+    borders: Mapping[int, int]
     others: tuple[Candidate, ...] = ()
 
     @property
@@ -148,17 +151,30 @@ def _along(
     graph: Graph, axis: str, target: Target, rank: _Rank, limits: Limits, disable: Collection[str], spread: int
 ) -> Candidate | None:
     """The best way to stream along an axis, if there is any; the only one by whole tensors for the axis ''."""
-    variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
-    part = partition(passes.fuse(variant, target, disable), target, streamed=bool(axis))
+    part, swapped = _parted(graph, axis, target, disable)
     if part is None:
         return None
     model = CostModel(target)
     search = _Search(part, target, model, rank, spread)
-    schedule = make_schedule(search.builder.program(search.borders()), target)
+    borders = search.borders()
+    schedule = make_schedule(search.builder.program(borders), target)
     state = schedule.state_bytes(target)
     held = sum(graph.tensors[i].bytes for i in graph.inputs) if limits.holds_input and not axis else 0
     name = f"stream-{axis}" if axis else "whole"
-    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule))
+    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule), borders)
+
+
+def _parted(
+    graph: Graph, axis: str, target: Target, disable: Collection[str]
+) -> tuple[Partition | None, frozenset[int]]:
+    variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
+    return partition(passes.fuse(variant, target, disable), target, streamed=bool(axis)), swapped
+
+
+def draft_like(graph: Graph, chosen: Candidate, target: Target, disable: Collection[str] = ()) -> Draft | None:
+    """The draft of a graph that runs the way that was chosen for another of its structure; None where it cannot."""
+    part, _ = _parted(graph, "" if chosen.name == "whole" else chosen.name[-1], target, disable)
+    return None if part is None else Draft(Builder(part).program(chosen.borders), target)
 
 
 class _Search:

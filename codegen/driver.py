@@ -13,6 +13,7 @@ from .emit_steps import Emitter
 from .errors import OptionError, UnsupportedError
 from .explain import explain
 from .ir import Graph, verify
+from .mixture.plan import is_mixture
 from .model import Analysis, CompiledModel, LayerReport, describe
 from .ops import OPERATORS, refusal
 from .ops.base import MOVABLE_TYPES
@@ -77,6 +78,21 @@ def compile_model(
         When `target`, `schedule`, `optimize`, `prefix` or `disable` is not allowed, the model cannot be streamed at
         all, or no schedule keeps within `limits`.
     """
+    if is_mixture(tflite):
+        from .mixture.compose import compile_mixture
+
+        return compile_mixture(
+            tflite,
+            target=target,
+            prefix=prefix,
+            schedule=schedule,
+            limits=limits,
+            optimize=optimize,
+            spread=spread,
+            app=app,
+            disable=disable,
+            generator=GENERATOR,
+        )
     core = find_target(target)
     disable = passes.check_switches(disable)
     core = passes.restricted(core, disable)
@@ -87,7 +103,7 @@ def compile_model(
     if spread < 0:
         raise OptionError(f"spread must be 0 or more layers per push, got {spread}")
     model = read_graph(tflite)
-    _check(model)
+    check_graph(model)
     graph = passes.run(model, core, disable)
     chosen = choose(graph, schedule, core, limits, disable, spread)
     info = describe_schedule(chosen)
@@ -130,22 +146,33 @@ def analyze_model(tflite: bytes) -> Analysis:
     ModelError
         When the file is not a well-formed model.
     """
+    if is_mixture(tflite):
+        from .mixture.analysis import analyze_mixture
+
+        return analyze_mixture(tflite)
     graph = verify(read_graph(tflite))
+    layers = layer_reports(graph)
+    return Analysis(
+        hashlib.sha256(tflite).hexdigest(),
+        describe([graph.tensors[i] for i in graph.inputs]),
+        describe([graph.tensors[i] for i in graph.outputs]),
+        layers,
+    )
+
+
+def layer_reports(graph: Graph) -> tuple[LayerReport, ...]:
+    """Every operator of a graph, supported or not."""
     layers = []
     for node in graph.nodes:
         reason = refusal(graph, node)
         macs = OPERATORS[node.op].macs(graph, node) if reason is None else 0
         shape = graph.output(node).shape if node.outputs else ()
         layers.append(LayerReport(node.index, graph.name(node), node.op, shape, macs, reason is None, reason or ""))
-    return Analysis(
-        hashlib.sha256(tflite).hexdigest(),
-        describe([graph.tensors[i] for i in graph.inputs]),
-        describe([graph.tensors[i] for i in graph.outputs]),
-        tuple(layers),
-    )
+    return tuple(layers)
 
 
-def _check(graph: Graph) -> None:
+def check_graph(graph: Graph) -> None:
+    """Whether every layer can be translated and the inputs and outputs be pointers; UnsupportedError otherwise."""
     refused = [(node, reason) for node in graph.nodes if (reason := refusal(graph, node)) is not None]
     if not refused:
         _check_ports(graph)

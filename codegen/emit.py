@@ -30,9 +30,9 @@ def emit_files(
     """Every file of the generated library, by path relative to its folder."""
     prefix = emitter.prefix
     schedule = emitter.schedule
-    state_bytes = schedule.state_bytes(emitter.target)
-    stems = {kernel for step in schedule.steps for kernel in step.lowered.kernels}
-    inline = {step.lowered.inline for step in schedule.steps if step.lowered.inline}
+    state_bytes = emitter.state_bytes()
+    stems = {kernel for lowered in emitter.translations() for kernel in lowered.kernels}
+    inline = {lowered.inline for lowered in emitter.translations() if lowered.inline}
     headers = sorted(
         {kernel_header(stem) for stem in stems}
         | {f"{stem}.h" for stem in inline}
@@ -54,13 +54,15 @@ def emit_files(
         "layers": layers,
         "steps": steps,
         "stream": stream,
+        "tables": emitter.tables(),
+        "first_layer": emitter.first_layer,
         "counters": schedule.counters,
         "constants": emitter.constants(),
         "headers": headers,
         "window_rows": schedule.window_rows,
         "arena_words": max(schedule.plan.bytes, 4) // 4,
         "state_bytes": state_bytes,
-        "stack_bytes": stack_bound(stems, _inline_scratch(emitter)),
+        "stack_bytes": emitter_stack(emitter),
         "uses_arena": any(p.kind == "arena" for p in schedule.places.values()),
         "uses_state": schedule.window_rows > 0 or schedule.plan.bytes > 0,
     }
@@ -80,6 +82,12 @@ def emit_files(
     }
 
 
+def emitter_stack(emitter: Emitter) -> int:
+    """Stack in bytes that one call of the generated code needs at most."""
+    stems = {kernel for lowered in emitter.translations() for kernel in lowered.kernels}
+    return stack_bound(stems, _inline_scratch(emitter)) + emitter.extra_stack
+
+
 def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:
     """Inline kernels with the bytes of their local arrays, each rounded up to its alignment."""
     sizes = {"int8_t": 1, "int16_t": 2, "uint32_t": 4, "const int8_t *": emitter.target.pointer_bytes}
@@ -88,7 +96,7 @@ def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:
         return sum(-(-item.length * sizes[item.ctype] // 8) * 8 for item in scratch)
 
     lowered = {step.index: step.lowered for step in emitter.schedule.steps if step.lowered.inline}
-    own = [(low.inline, local(low.scratch)) for low in lowered.values()]
+    own = [(low.inline, local(low.scratch)) for low in emitter.translations() if low.inline]
     copies = {copy.name: copy for copy in emitter.shared.values()}.values()
     return own + [(lowered[copy.first].inline, local(copy.scratch) + copy.stack_bytes) for copy in copies]
 

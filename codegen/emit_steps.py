@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .literals import c_array, c_initializer, check_prefix, comment_safe, is_struct
-from .ops.base import Array, Call, Scratch
+from .ops.base import Array, Call, Lowered, Scratch
 from .schedule import Schedule, Step
 from .sharing import HEAVY_MACS, LIGHT_MACS, Shared, Use, share_modes, share_twins
 from .streaming import slice_bytes
@@ -61,11 +61,37 @@ class StepText:
     functions: list[FunctionText]
 
 
+@dataclass(frozen=True)
+class TablesText:
+    """Constants of several networks that share the code, chosen by the state.
+
+    Attributes
+    ----------
+    types : list of (str, list of str)
+        Structures: name and declarations.
+    members : list of str
+        Declarations of the structure that holds all constants of one network.
+    rows : list of list of str
+        Its initializers, network by network.
+    arrays : list of ArrayText
+        Constants of all networks.
+    """
+
+    types: list[tuple[str, list[str]]]
+    members: list[str]
+    rows: list[list[str]]
+    arrays: list[ArrayText]
+
+
 class Emitter:
     """Writes the files of one model.
 
-    `swapped` are the tensors whose spatial axes are exchanged in `graph`.
+    `swapped` are the tensors whose spatial axes are exchanged in `graph`; `first_layer` is a C expression of the number
+    under which the application knows the first layer, where it is not 0.
     """
+
+    #: Stack that the code needs beyond that of its kernels.
+    extra_stack = 0
 
     def __init__(self, schedule: Schedule, prefix: str, target: Target, swapped: frozenset[int] = frozenset()) -> None:
         self.graph = schedule.program.graph
@@ -74,6 +100,7 @@ class Emitter:
         self.target = target
         self.swapped = swapped
         self.shared: dict[tuple[int, int], Shared] = {}
+        self.first_layer = ""
 
     def share_kernels(self, size: bool) -> None:
         """Give light twins one copy of their inline kernel; with `size`, layers of a kind and all twins."""
@@ -111,10 +138,11 @@ class Emitter:
                 tensor = self.graph.tensors[index]
                 if tensor.data is not None:
                     array = Array(f"t{index}", CTYPES[tensor.dtype], tensor.data)
-                    used[index] = self._array(array, f"{self.prefix}_t{index}")
+                    used[index] = self.array(array, f"{self.prefix}_t{index}")
         return list(used.values())
 
-    def _array(self, array: Array, name: str) -> ArrayText:
+    def array(self, array: Array, name: str) -> ArrayText:
+        """Text of a constant."""
         return ArrayText(
             name,
             array.ctype,
@@ -125,6 +153,32 @@ class Emitter:
     def base(self, step: Step) -> str:
         """Start of the names of a layer's constants."""
         return f"{self.prefix}_l{step.first}"
+
+    def window(self, step: Step) -> str:
+        """C expression of the address of the window that a layer moves along the stream."""
+        return f"&{self.base(step)}.rows"
+
+    def border(self, step: Step) -> str:
+        """C expression of what row pointers of padding point at."""
+        return f"{self.base(step)}_{step.lowered.border}" if step.lowered.border else "NULL"
+
+    def finish(self, step: Step, places: Mapping[str, str]) -> list[str]:
+        """C statements that turn the accumulator of a reduction over a stream into its output."""
+        assert step.stage is not None and step.stage.finish is not None
+        names = {"params": f"&{self.base(step)}", **places}
+        return [call_text(call, names) for call in step.stage.finish.calls]
+
+    def translations(self) -> list[Lowered]:
+        """Everything that the code consists of."""
+        return [step.lowered for step in self.schedule.steps]
+
+    def state_bytes(self) -> int:
+        """Size of the generated state."""
+        return self.schedule.state_bytes(self.target)
+
+    def tables(self) -> TablesText | None:
+        """Constants that are chosen at run time; none, unless several networks share the code."""
+        return None
 
     def _names(self, step: Step) -> dict[str, str]:
         names = {"rows": "s->rows"}
@@ -143,7 +197,7 @@ class Emitter:
         for number, call in enumerate(step.lowered.calls):
             name = base if len(step.lowered.calls) == 1 else f"{base}_{number}"
             if call.struct:
-                structs.append(_struct(call, name, names))
+                structs.append(struct_text(call, name, names))
             shared = self.shared.get((step.first, number))
             if shared is not None:
                 if shared.first == step.index:
@@ -154,11 +208,11 @@ class Emitter:
                 functions.append(_function(call, f"{name}_step", {**names, "params": f"&{name}"}, scratch))
                 call = replace(call, function=f"{name}_step", arguments=_passed(call))
             calls.append(call_text(call, {**names, "params": f"&{name}"}))
-        arrays = [self._array(array, names[array.name]) for array in step.lowered.arrays]
+        arrays = [self.array(array, names[array.name]) for array in step.lowered.arrays]
         observe = [] if step.stage else self.observe(step)
         if step.again:
-            return StepText(step.index, self._comment(step), [], [], calls, observe, [])
-        return StepText(step.index, self._comment(step), arrays, structs, calls, observe, functions)
+            return StepText(step.index, self.comment(step), [], [], calls, observe, [])
+        return StepText(step.index, self.comment(step), arrays, structs, calls, observe, functions)
 
     def observe(self, step: Step) -> list[str]:
         """Show the whole output, slice by slice where its axes are exchanged."""
@@ -180,7 +234,8 @@ class Emitter:
         runs, stride = output.shape[2], output.shape[1] * features
         return f"OBSERVE({step.index}, {at}, {y} * {features}, {runs}, {features}, {stride});"
 
-    def _comment(self, step: Step) -> str:
+    def comment(self, step: Step) -> str:
+        """What a layer is."""
         node, graph = step.node, self.graph
         sources = [graph.tensors[i] for i in node.inputs if i is not None and graph.tensors[i].data is None]
         target = graph.output(node)
@@ -203,7 +258,8 @@ def element_count(array: Array) -> int:
     return len(array.values) if is_struct(array.values) else int(array.values.size)
 
 
-def _struct(call: Call, name: str, names: Mapping[str, str]) -> StructText:
+def struct_text(call: Call, name: str, names: Mapping[str, str]) -> StructText:
+    """Parameters of a call as a constant."""
     fields = [(key, c_initializer(value, names)) for key, value in call.params.items()]
     return StructText(name, call.struct, fields)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .emit_steps import Emitter, StepText, call_text
+from .emit_steps import Emitter, StepText
 from .schedule import Step
 from .segments import Segment
 from .streaming import Stage, slice_bytes
@@ -161,11 +161,11 @@ class _SegmentWriter:
     def _stage(self, order: int, step: Step) -> StageText:
         stage = step.stage
         assert stage is not None
-        params = self.emitter.base(step)
+        window = self.emitter.window(step)
         windowed = stage.lowered.window_rows > 0
         fired = f"s->done[{order + 1}]"
         ready = [
-            f"tn_stream_ready(&{params}.rows, {fired}, {count})" if windowed else f"{fired} < {count}"
+            f"tn_stream_ready({window}, {fired}, {count})" if windowed else f"{fired} < {count}"
             for count in dict.fromkeys(self._arrived(t) for t in stage.sources)
         ]
         after = [tensor for other in self.segment.stages[order + 1 :] for tensor in other.sources]
@@ -174,26 +174,26 @@ class _SegmentWriter:
         observe = ""
         if stage.finish is not None:
             out = self.emitter.place(stage.outputs[0])
-            names = {"params": f"&{params}", "acc": places["acc"], "out0": out}
-            finish = [*(call_text(call, names) for call in stage.finish.calls), *self.emitter.observe(step)]
+            names = {"acc": places["acc"], "out0": out}
+            finish = [*self.emitter.finish(step, names), *self.emitter.observe(step)]
         else:
             observe = self.emitter.observe_slice(step, places["out0"], "y")
         return StageText(
             step=self.emitter.step(step, places),
             counter=order + 1,
             condition=" && ".join([f"(fresh & {self._mask(stage.sources):#x}u) != 0", *ready]),
-            setup=[self._rows(params, stage)] if windowed else [],
+            setup=[self._rows(step, stage)] if windowed else [],
             provides=self._mask(stage.streamed),
             later=self._mask(after),
             finish=finish,
             observe=observe,
         )
 
-    def _rows(self, params: str, stage: Stage) -> str:
+    def _rows(self, step: Step, stage: Stage) -> str:
         slot = self.segment.slot(stage.sources[0])
         depth, size = self.segment.depth(self.graph, slot), slice_bytes(self.graph.tensors[slot])
-        border = f"{params}_{stage.lowered.border}" if stage.lowered.border else "NULL"
-        return f"tn_stream_rows(&{params}.rows, y, {self._start(slot)}, {depth}u, {size}, {border}, rows);"
+        window, border = self.emitter.window(step), self.emitter.border(step)
+        return f"tn_stream_rows({window}, y, {self._start(slot)}, {depth}u, {size}, {border}, rows);"
 
     def _places(self, step: Step) -> Mapping[str, str]:
         stage, part = step.stage, self.emitter.schedule.program.part

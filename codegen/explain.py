@@ -115,6 +115,8 @@ class Explanation:
         Size of the memory plan, and the bytes that are alive at its busiest step: no plan can be smaller.
     off : tuple of str
         Switches that were off.
+    notes : tuple of str
+        What else was decided; of a composed model how its parts run.
     """
 
     passes: tuple[PassReport, ...]
@@ -123,6 +125,7 @@ class Explanation:
     arena_bytes: int
     arena_bound: int
     off: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def compare(name: str, before: Graph, after: Graph) -> PassReport:

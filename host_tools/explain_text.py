@@ -12,6 +12,8 @@ from .text import count, new_table, open_console
 def print_explanation(found: Explanation) -> None:
     """Print passes, layers they changed, schedules and kernels, each as a table."""
     console = open_console()
+    for note in found.notes:
+        console.print(note, soft_wrap=True, highlight=False)
     _passes(console, found)
     _changes(console, found)
     _schedules(console, found)

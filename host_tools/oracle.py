@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from thumbnet.codegen.ir import Graph
+from thumbnet.codegen.mixture import Mixture, is_mixture, read_mixture
+from thumbnet.codegen.mixture.reference import MixtureReference
 from thumbnet.codegen.reference import run_graph
 from thumbnet.codegen.tflite import read_graph
 
@@ -43,7 +45,8 @@ def open_oracle(tflite: bytes, engine: str = "auto") -> Oracle:
     Parameters
     ----------
     tflite
-        The model; it must be one that the compiler reads (the wheel's own parser trusts its input).
+        The model; it must be one that the compiler reads (the wheel's own parser trusts its input). Of a composed
+        model every part is run by the engine, and what is between them is computed in NumPy.
     engine
         `tflm`, `numpy`, or `auto`: the first of these that is installed.
 
@@ -54,6 +57,8 @@ def open_oracle(tflite: bytes, engine: str = "auto") -> Oracle:
     HostToolsError
         When the engine is not installed or cannot run the model.
     """
+    if is_mixture(tflite):
+        return MixtureOracle(read_mixture(tflite), engine)
     graph = read_graph(tflite)
     if engine == "numpy":
         return NumpyOracle(graph)
@@ -137,6 +142,36 @@ class NumpyOracle:
         return {index: values[index] for node in self._graph.nodes for index in node.outputs}
 
 
+class MixtureOracle:
+    """A mixture of experts: its parts by oracles of their own, put together as docs/compiler.md states."""
+
+    def __init__(self, mixture: Mixture, engine: str) -> None:
+        self._engine = engine
+        self._reference = MixtureReference(mixture, self._open)
+        self._gate = open_oracle(mixture.gate, engine).name
+
+    def _open(self, tflite: bytes, graph: Graph) -> Oracle:
+        return open_oracle(tflite, self._engine)
+
+    @property
+    def name(self) -> str:
+        """Interpreter and version, for reports."""
+        return f"{self._gate}, parts composed in NumPy"
+
+    @property
+    def chosen(self) -> Array:
+        """How often each expert was chosen so far."""
+        return self._reference.chosen
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Values of all tasks for one window."""
+        return self._reference.run(inputs)
+
+    def run_all(self, inputs: Sequence[Array]) -> Mapping[int, Array]:
+        """Every tensor of every part that runs, and what is computed between them."""
+        return self._reference.run_all(inputs)
+
+
 _MEASURE = """
 import sys
 from tflite_micro import runtime
@@ -157,6 +192,8 @@ def tflm_arena_bytes(tflite: bytes) -> tuple[int | None, str]:
     -------
     bytes or None, and where the figure comes from or why there is none.
     """
+    if is_mixture(tflite):
+        return None, "TensorFlow Lite Micro does not run composed models"
     limit = _arena_limit(tflite, read_graph(tflite))
     with tempfile.TemporaryDirectory(prefix="thumbnet-") as folder:
         path = Path(folder) / "model.tflite"

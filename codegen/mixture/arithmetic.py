@@ -24,7 +24,7 @@ VALUE_BITS = 16
 #: Ratios of an expert's scale to that of the mixed features are held in at most so many bits.
 _RATIO_BITS = 22
 _LARGEST_SHIFT = 30
-_DISTANCES = 256
+_DISTANCES = 511
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,12 @@ class Arithmetic:
     ----------
     k : int
         Experts that are chosen.
-    exponentials : ndarray of int64, (256,)
-        exp(-scale * d) in 1 / 2^15, by the distance d of a logit from the largest.
+    experts, tasks : int
+        How many there are.
+    own_choice : bool
+        The gate's first row is the choice and part of every logit for mixing; otherwise the sum over the tasks chooses.
+    exponentials : ndarray of int64, (distances,)
+        exp(-scale * d) in 1 / 2^15, by the distance d of a logit from the largest; 0 beyond.
     ratios : ndarray of int64, (experts,)
         Scale of an expert's features in that of the mixed ones, in 1 / 2^shift.
     zero_points : ndarray of int64, (experts,)
@@ -60,6 +64,9 @@ class Arithmetic:
     """
 
     k: int
+    experts: int
+    tasks: int
+    own_choice: bool
     exponentials: Ints
     ratios: Ints
     zero_points: Ints
@@ -73,9 +80,9 @@ class Arithmetic:
 
 
 def exponentials(scale: float) -> Ints:
-    """round(2^15 exp(-scale * d)) for every distance d of two codes."""
+    """round(2^15 exp(-scale * d)) for every distance d of two logits, as far as it is not 0."""
     values = [math.floor(math.exp(-scale * d) * 2.0**WEIGHT_BITS + 0.5) for d in range(_DISTANCES)]
-    return np.array(values, np.int64)
+    return np.array([value for value in values if value], np.int64)
 
 
 def expert_ratios(experts: Sequence[Quantized], mixed: Quantized) -> tuple[Ints, int]:
@@ -136,43 +143,54 @@ def _fixed(value: float) -> int:
 # --- the reference ------------------------------------------------------------------------------------------
 
 
-def choose_experts(logits: npt.ArrayLike, k: int) -> Ints:
+def choose_experts(constants: Arithmetic, gate: npt.ArrayLike) -> Ints:
     """The `k` experts with the largest logits, the largest first; of equal ones the lower index.
 
     Parameters
     ----------
-    logits : array of int8, (experts,) or (tasks, experts)
-        Of several tasks the sums count.
+    constants : Arithmetic
+        Of the mixture.
+    gate : array of int8
+        Codes of the gate, in rows of one per expert.
     """
-    rows = np.asarray(logits, np.int64)
-    sums = rows.sum(axis=0) if rows.ndim == 2 else rows
-    order: Ints = np.argsort(-sums, kind="stable")[:k].astype(np.int64)
+    rows = np.asarray(gate, np.int64).reshape(-1, constants.experts)
+    sums = rows[0] if constants.own_choice else rows.sum(axis=0)
+    order: Ints = np.argsort(-sums, kind="stable")[: constants.k].astype(np.int64)
     return order
 
 
-def mixing_weights(constants: Arithmetic, logits: npt.ArrayLike) -> Ints:
-    """Softmax over the chosen experts in 1 / 2^15; logits of int8, (tasks, chosen)."""
-    codes = np.asarray(logits, np.int64)
-    powers = constants.exponentials[codes.max(axis=1, keepdims=True) - codes]
+def mixing_logits(constants: Arithmetic, gate: npt.ArrayLike) -> Ints:
+    """Logits for mixing in units of the gate's scale, (tasks, experts)."""
+    rows = np.asarray(gate, np.int64).reshape(-1, constants.experts)
+    return rows[1:] + rows[0] if constants.own_choice else rows
+
+
+def mixing_weights(constants: Arithmetic, logits: Ints) -> Ints:
+    """Softmax over the chosen experts in 1 / 2^15; logits of (tasks, chosen)."""
+    distances = logits.max(axis=1, keepdims=True) - logits
+    table = np.append(constants.exponentials, 0)
+    powers = table[np.minimum(distances, len(table) - 1)]
     sums = powers.sum(axis=1, keepdims=True)
     weights: Ints = ((powers << WEIGHT_BITS) + sums // 2) // sums
     return weights
 
 
-def mix(constants: Arithmetic, logits: npt.ArrayLike, chosen: npt.ArrayLike, features: npt.ArrayLike) -> Ints:
+def mix(constants: Arithmetic, gate: npt.ArrayLike, chosen: npt.ArrayLike, features: npt.ArrayLike) -> Ints:
     """Codes of the mixed features, (tasks, features).
 
     Parameters
     ----------
-    logits : array of int8, (tasks, experts)
-        Of all experts.
+    constants : Arithmetic
+        Of the mixture.
+    gate : array of int8
+        Codes of the gate.
     chosen : array of int, (chosen,)
-        Which of them ran.
+        Which experts ran.
     features : array of int8, (chosen, features)
         What they gave.
     """
     experts = np.asarray(chosen, np.int64)
-    weights = mixing_weights(constants, np.asarray(logits, np.int64)[:, experts])
+    weights = mixing_weights(constants, mixing_logits(constants, gate)[:, experts])
     half = 1 << (WEIGHT_BITS - 1)
     coefficients = (weights * constants.ratios[experts] + half) >> WEIGHT_BITS
     centred = np.asarray(features, np.int64) - constants.zero_points[experts][:, None]

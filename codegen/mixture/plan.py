@@ -20,13 +20,15 @@ DESCRIPTION = "mixture.json"
 KIND = "mixture"
 #: What the gate may read.
 READS = ("input", "features")
+#: How one network for all tasks may read the mixed features; "" where its input's shape tells.
+ORDERS = ("task-major", "feature-major")
 #: Experts of one window at most, as ``tn_mixture.h`` has room for.
 MOST_CHOSEN = 16
 MOST_EXPERTS = 255
 _ZIP = b"PK\x03\x04"
 _EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 _KEYS = ("kind", "gate", "experts", "towers", "k", "tasks")
-_OPTIONAL = ("bottom", "gate_reads", "patient")
+_OPTIONAL = ("bottom", "gate_reads", "mixed", "patient")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Mixture:
         Network in front of all experts.
     gate_reads : str
         ``input``, or ``features``, what the bottom gives.
+    mixed : str
+        Order of the mixed features, one of :data:`ORDERS`; empty where the shape of the towers' input tells.
     patient_scale, patient_offset : tuple of float
         Calibration of each task's value: value' = offset + scale * value.
     """
@@ -70,6 +74,7 @@ class Mixture:
     tasks: tuple[Task, ...]
     bottom: bytes | None = None
     gate_reads: str = "input"
+    mixed: str = ""
     patient_scale: tuple[float, ...] = ()
     patient_offset: tuple[float, ...] = ()
 
@@ -91,6 +96,7 @@ class Mixture:
             "gate_reads": self.gate_reads,
             "experts": experts,
             "towers": towers,
+            **({"mixed": self.mixed} if self.mixed else {}),
             "k": self.k,
             "tasks": [{"name": t.name, "unit": t.unit, "scale": t.scale, "offset": t.offset} for t in self.tasks],
             "patient": {"scale": list(self.patient_scale), "offset": list(self.patient_offset)},
@@ -166,6 +172,7 @@ def compose(description: Any, files: Mapping[str, bytes]) -> Mixture:
         tasks=tuple(_task(task) for task in tasks),
         bottom=None if bottom is None else _file(files, "bottom", bottom),
         gate_reads=description.get("gate_reads", "input" if bottom is None else "features"),
+        mixed=description.get("mixed", ""),
         patient_scale=_numbers(patient, "scale"),
         patient_offset=_numbers(patient, "offset"),
     )
@@ -235,6 +242,8 @@ def _check(mixture: Mixture) -> None:
     if mixture.gate_reads not in READS or (mixture.gate_reads == "features" and mixture.bottom is None):
         allowed = READS if mixture.bottom is not None else READS[:1]
         raise CompositionError(f"composition: gate_reads must be {' or '.join(allowed)}, got {mixture.gate_reads!r}")
+    if mixture.mixed not in ("", *ORDERS):
+        raise CompositionError(f"composition: mixed must be {' or '.join(ORDERS)}, got {mixture.mixed!r}")
     _check_patient(mixture.patient_scale, mixture.patient_offset, tasks)
 
 
