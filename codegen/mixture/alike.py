@@ -28,10 +28,10 @@ def difference(first: Graph, other: Graph) -> str | None:
     links = {(a, b) for a, b in pairs if first.tensors[a].data is None}
     if len({a for a, _ in links}) != len(links) or len({b for _, b in links}) != len(links):
         return "its layers are connected in another way"
-    for a, b in pairs:
-        found = _tensor_difference(first.tensors[a], other.tensors[b])
+    for mine, theirs in pairs:
+        found = _tensor_difference(first.tensors[mine], other.tensors[theirs])
         if found is not None:
-            return f"'{other.tensors[b].name}' {found}"
+            return f"'{other.tensors[theirs].name}' {found}"
     return None
 
 

@@ -352,9 +352,9 @@ def _manifest(
     whole: _Whole, state: int, given: TensorInfo, made: TensorInfo, layers: Sequence[LayerInfo], info: ScheduleInfo
 ) -> str:
     wiring = whole.wiring
+    settings, ports = whole.settings, ((given,), (made,))
     text = manifest(
-        *(whole.settings.generator, whole.prefix, whole.settings.target.name, whole.settings.model_hash),
-        *(state, (given,), (made,), layers, info),
+        settings.generator, whole.prefix, settings.target.name, settings.model_hash, state, *ports, layers, info
     )
     parts = {part.role: {"schedule": part.chosen.name, "state_bytes": part.state_bytes} for part in whole.ordered}
     content = json.loads(text) | {
