@@ -22,6 +22,11 @@ TASKS = ("sleep",)
 
 def part_options(function: F) -> F:
     """TASK, --recipe, --data, --output and --json."""
+    return recipe_options(click.argument("task", type=click.Choice(TASKS))(function))
+
+
+def recipe_options(function: F) -> F:
+    """--recipe, --data, --output and --json."""
     text = "Recipe of the run.  [default: the one of `thumbnet demo`]"
     place = "Folder of the run.  [default: runs/NAME, NAME from the recipe]"
     for option in (
@@ -29,7 +34,6 @@ def part_options(function: F) -> F:
         click.option("--output", type=PATH, default=None, show_default=False, help=place),
         click.option("--data", type=PATH, default=None, help="Folder of recordings in place of the recipe's signals."),
         click.option("--recipe", type=PATH, default=None, show_default=False, help=text),
-        click.argument("task", type=click.Choice(TASKS)),
     ):
         function = option(function)
     return function

@@ -1,0 +1,1 @@
+"""Commands about hemodynamic parameters: data, estimates, tables."""
