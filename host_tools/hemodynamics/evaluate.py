@@ -62,8 +62,10 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
     """Print the tables of an evaluation."""
     console = open_console()
     tasks = list(next(row for row in report["errors"].values() if row))
-    title = f"{report['data']['name']}, {report['windows']['test']} windows of {report['subjects']['test']} subjects"
-    table = new_table(f"{title}: mean absolute error", "|" + "|".join(f">{task}" for task in tasks))
+    click.echo(
+        f"{report['data']['name']}: {report['windows']['test']} windows of {report['subjects']['test']} subjects"
+    )
+    table = new_table("mean absolute error", "|" + "|".join(f">{task}" for task in tasks))
     for name, row in report["errors"].items():
         table.add_row(name, *(f"{row[task]['mae']:.2f}" if task in row else "-" for task in tasks))
     console.print(table)
