@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,34 +17,77 @@ def command() -> None:
     """Fetch a public data set, or say what a folder of recordings holds."""
 
 
+_SLEEP = ("sleep-edf", "sleep-edf-20", "sleep-edf-78")
+_PPG = ("vitaldb", "mimic", "ppg-bp")
+
+
 @command.command()
-@click.argument("name", type=click.Choice(["sleep-edf", "sleep-edf-20", "sleep-edf-78"]))
+@click.argument("name", type=click.Choice([*_SLEEP, *_PPG]))
 @click.option("--subjects", default=None, metavar="LIST", show_default=False,
-              help="Numbers of subjects, as 0-4,7.  [default: those of the name]")  # fmt: skip
-@click.option("--recording", default="1,2", metavar="LIST", help="Nights of each subject.")
+              help="Numbers of subjects, of vitaldb: cases, as 0-4,7.  [default: those of the name]")  # fmt: skip
+@click.option("--recording", default="1,2", metavar="LIST", help="Nights of each subject of sleep-edf.")
+@click.option("--records", default=None, metavar="LIST", show_default=False,
+              help="Records of mimic, as 30/3000063/,31/3100033/.")  # fmt: skip
 @click.option("--output", type=PATH, required=True, help="Folder for the files.")
 @click.option("--mirror", default=None, metavar="URL", show_default=False,
-              help="Address of a folder with the same files.  [default: PhysioNet]")  # fmt: skip
+              help="Another address of sleep-edf's folder or of ppg-bp's table of files.")  # fmt: skip
 @json_option
-def fetch(name: str, subjects: str | None, recording: str, output: Path, mirror: str | None, as_json: bool) -> None:
-    """Fetch NAME from PhysioNet through MNE, checksums verified; the same command again goes on.
+def fetch(
+    name: str,
+    subjects: str | None,
+    recording: str,
+    records: str | None,
+    output: Path,
+    mirror: str | None,
+    as_json: bool,
+) -> None:
+    """Fetch NAME through the data set's own library, checksums verified where it has them; the same command goes on.
 
-    Sleep-EDF Expanded is licensed ODC-BY 1.0. `--output` is then a folder for `thumbnet run --data`.
+    `--output` is then a folder for `--data`: of `thumbnet run` for sleep-edf, of the hemodynamics commands otherwise.
     """
+    facts = (
+        _fetch_sleep(name, subjects, recording, output, mirror)
+        if name in _SLEEP
+        else _fetch_ppg(name, subjects, records, output, mirror)
+    )
+    if as_json:
+        emit("data-fetch/1", facts)
+        return
+    click.echo(
+        f"{output}: {facts['files']} files, {facts['already_there']} of them were there; licence {facts['licence']}"
+    )
+    for replaced in facts["replaced"]:
+        click.echo(f"  {replaced} was damaged and is fetched again; the old one is {replaced}.damaged")
+
+
+def _fetch_sleep(name: str, subjects: str | None, recording: str, output: Path, mirror: str | None) -> dict[str, Any]:
     from thumbnet.training.sleep.fetch import LICENCE, fetch_sleep_edf
 
     chosen = None if subjects is None else numbers("--subjects", subjects)
     with quiet_stdout():
-        done = fetch_sleep_edf(name, output, chosen, numbers("--recording", recording), mirror=mirror,
-                               say=lambda line: click.echo(line, err=True))  # fmt: skip
-    facts = {"folder": str(done.folder), "files": len(done.files), "already_there": done.already_there,
-             "replaced": list(done.replaced), "licence": LICENCE}  # fmt: skip
-    if as_json:
-        emit("data-fetch/1", facts)
-        return
-    click.echo(f"{output}: {len(done.files)} files, {done.already_there} of them were there; licence {LICENCE}")
-    for replaced in done.replaced:
-        click.echo(f"  {replaced} was damaged and is fetched again; the old one is {replaced}.damaged")
+        done = fetch_sleep_edf(name, output, chosen, numbers("--recording", recording), mirror=mirror, say=_say)
+    return {"folder": str(done.folder), "files": len(done.files), "already_there": done.already_there,
+            "replaced": list(done.replaced), "licence": LICENCE}  # fmt: skip
+
+
+def _fetch_ppg(
+    name: str, subjects: str | None, records: str | None, output: Path, mirror: str | None
+) -> dict[str, Any]:
+    from thumbnet.training.hemodynamics import fetch as sets
+
+    with quiet_stdout():
+        if name == "vitaldb":
+            done = sets.fetch_vitaldb(output, numbers("--subjects", subjects) if subjects else [], say=_say)
+        elif name == "mimic":
+            done = sets.fetch_mimic(output, [part.strip() for part in (records or "").split(",") if part.strip()])
+        else:
+            done = sets.fetch_ppg_bp(output, mirror, say=_say)
+    return {"folder": str(done.folder), "files": len(done.files), "already_there": done.already_there,
+            "replaced": [], "licence": done.licence}  # fmt: skip
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 @command.command()

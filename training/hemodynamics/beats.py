@@ -12,6 +12,7 @@ FASTEST, SLOWEST = 200.0, 36.0
 
 _SMOOTH_HZ = 16.0
 _LEAST_BEATS = 3
+_LEAST_PULSE = 0.6  # of the median, that a stretch's first beat must rise
 
 
 def beat_interval(slope: np.ndarray, rate: float) -> tuple[float, float]:
@@ -127,10 +128,15 @@ def pressure_beats(pressure: np.ndarray, rate: float) -> PressureBeats | None:
         return None
     reach = max(2, round(min(0.3, 0.5 * interval) * rate))
     feet = np.array([max(r - reach, 0) + int(smooth[max(r - reach, 0) : r + 1].argmin()) for r in rises])
-    feet = np.unique(feet)
-    if len(feet) < _LEAST_BEATS + 1:
-        return None
+    # A foot at the first sample is where the stretch was cut, not where a beat began.
+    feet = np.unique(feet[feet > 0])
     beats = [pressure[start:end] for start, end in pairwise(feet)]
+    pulses = np.array([beat.max() - beat[0] for beat in beats])
+    if len(beats) and pulses[0] < _LEAST_PULSE * np.median(pulses):
+        # The beat before was cut off its own rise, and this is its dicrotic wave.
+        feet, beats = feet[1:], beats[1:]
+    if len(beats) < _LEAST_BEATS:
+        return None
     return PressureBeats(
         systolic=np.array([beat.max() for beat in beats]),
         diastolic=np.array([smooth[start] for start in feet[:-1]]),

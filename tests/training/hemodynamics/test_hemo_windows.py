@@ -38,6 +38,16 @@ def test_beats_of_pressure_waves(waves):
         assert beats.mean.mean() == pytest.approx(waves.mean[row], abs=2.5)
 
 
+def test_a_beat_that_was_cut_is_no_beat():
+    """A stretch may begin anywhere: within an upstroke, or with a dicrotic wave whose beat began before."""
+    pressures = circulation_waves(20, 13, 125, seed=1).pressure
+    for pressure in pressures:
+        for start in range(0, 250, 10):
+            beats = pressure_beats(pressure[start : start + 1250], 125)
+            assert beats is not None
+            assert np.abs(beats.seconds / np.median(beats.seconds) - 1).max() < 0.2
+
+
 def test_labels_of_good_windows(waves):
     for row in range(40):
         labels, reason = labels_of_pressure(waves.volume[row], waves.pressure[row], 125)

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import DatasetError, RecordingError
 from ..quality import LABELS, Rejections, labels_of_pressure, merged
 from ..windows import WindowConfig, cut, prepare, starts_of
-from ..windowset import PEOPLE, PpgWindows, join, min_max
+from ..windowset import PpgWindows, join, min_max
 from .wfdb_header import Header, read_header, read_signals
 
 PPG_NAMES = ("PLETH", "PPG", "PLETH L", "PLETH R")
@@ -200,13 +200,13 @@ def _has_gap(ppg: np.ndarray, rate: float, place: int, config: WindowConfig) -> 
 
 
 def _person(header: Header) -> np.ndarray:
-    """Age and sex from comments such as "Age: 63  Sex: M", as many databases have them."""
-    person = np.full(len(PEOPLE), np.nan)
+    """Age, sex, height and weight from comments such as "Age: 63  Sex: M", as many databases have them."""
     text = " ".join(header.comments)
-    age = re.search(r"<?age>?\s*:?\s*(\d{1,3}(?:\.\d+)?)", text, re.IGNORECASE)
     sex = re.search(r"<?(?:sex|gender)>?\s*:?\s*([MF])", text, re.IGNORECASE)
-    if age:
-        person[0] = float(age.group(1))
-    if sex:
-        person[1] = float(sex.group(1).upper() == "M")
-    return person
+    male = np.nan if sex is None else float(sex.group(1).upper() == "M")
+    return np.array([_number(text, "age"), male, _number(text, "height"), _number(text, "weight")])
+
+
+def _number(text: str, name: str) -> float:
+    found = re.search(rf"<?\b{name}>?\s*:?\s*(\d{{1,3}}(?:\.\d+)?)", text, re.IGNORECASE)
+    return float(found.group(1)) if found else float("nan")
