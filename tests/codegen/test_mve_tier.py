@@ -21,10 +21,18 @@ from thumbnet.codegen.quantized_math import (
 )
 from thumbnet.codegen.tiers.mve.add import find_line
 from thumbnet.codegen.tiers.mve.conv2d import arrange_filters, channels_as_lanes
-from thumbnet.codegen.tiers.mve.lanes import channel_constants, in_eights
+from thumbnet.codegen.tiers.mve.lanes import channel_constants, in_eights, overlapping, side_by_side
 
 EXAMPLE = KERNELS.parent / "example_model" / "model.tflite"
 BYTES = {"int8_t": 1, "int16_t": 2, "uint32_t": 4, "const int8_t *": 4}
+
+
+def test_fours_are_even_and_odd_channels_of_eights() -> None:
+    assert side_by_side(12).tolist() == [[0, 2, 4, 6], [1, 3, 5, 7], [8, 9, 10, 11]]
+    assert side_by_side(13)[2:].tolist() == [[8, 10, 12, -1], [9, 11, -1, -1]]
+    assert side_by_side(3).tolist() == [[0, 1, 2, -1]]
+    assert overlapping(12).tolist() == [[0, 2, 4, 6], [1, 3, 5, 7], [4, 6, 8, 10], [5, 7, 9, 11]]
+    assert overlapping(3).tolist() == [[0, 2, -1, -1], [1, -1, -1, -1]]
 
 
 def test_filters_lie_by_fours_of_outputs() -> None:
@@ -65,7 +73,7 @@ def test_the_last_eight_channels_overlap_those_before() -> None:
 def test_scaling_says_what_may_be_left_out(shifts: tuple[int, int], low: int, signs: str, left: int) -> None:
     channels = Array("channels", "tn_channel", np.array([[7, 0, 0, 0], [-9, 0, 0, 0]], np.int64))
     lowered = Lowered(arrays=(channels,), multipliers=tuple(Multiplier(1 << 30, shift) for shift in shifts))
-    array, fields = channel_constants(lowered, {"zero_point": 4, "min": low, "max": 127})
+    array, fields = channel_constants(lowered, {"zero_point": 4, "min": low, "max": 127}, side_by_side(2))
     assert (fields["signs"], fields["left"]) == (signs, left)
     bias, multiplier, right, up = array.values.reshape(4, 4)
     assert bias.tolist() == [7, -9, 0, 0]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
-from .lanes import LANES, channel_constants, fours, in_eights, pad_last
+from .lanes import LANES, channel_constants, in_eights, overlapping, pad_last, side_by_side
 
 _POOLS = {"": "TN_MVE_POOL_NONE", "rows": "TN_MVE_POOL_ROWS", "cols": "TN_MVE_POOL_COLS"}
 #: Codes of one vector, and of the half that widens to 16 bits.
@@ -25,10 +25,10 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
     taps = params.get("pool", {"taps": params["rows"]["kernel"]})["taps"]
     used = taps * params["cols"]["kernel"] * params["in_channels"]
     filters = weights.reshape(params["out_channels"], used).astype(np.int8)
-    constants, scaling = channel_constants(lowered, params["output"])
+    channels_of = overlapping if used <= _FEW else side_by_side
+    constants, scaling = channel_constants(lowered, params["output"], channels_of(params["out_channels"]))
     fields = _windows(params) | {"in_zero_point": params["in_zero_point"], "scaling": scaling}
     if used <= _FEW:
-        constants, _ = channel_constants(lowered, params["output"], paired=True)
         return few(lowered, call, fields, filters, constants)
     runs, in_place = _runs(params, taps)
     run = used // taps if in_place else -(-used // _HALVES) * _HALVES
@@ -101,13 +101,14 @@ def _runs(params: Mapping[str, Any], taps: int) -> tuple[int, bool]:
 
 
 def arrange_filters(filters: npt.NDArray[np.int8], runs: int, run: int) -> npt.NDArray[np.int8]:
-    """Filters (outputs, used) as the kernel walks them: fours of outputs, runs, vectors of a run, outputs, codes.
+    """Filters (outputs, used) as the kernel walks them: fours of :func:`side_by_side`, runs, vectors, outputs, codes.
 
     The last vector of a run has only 8 codes per output when no more are left.
     """
     outputs, used = filters.shape
-    padded = np.zeros((fours(outputs) * LANES, runs * run), np.int8)
-    padded[:outputs, :used] = filters
+    lanes = side_by_side(outputs).reshape(-1, 1)
+    padded = np.zeros((len(lanes), runs * run), np.int8)
+    padded[:, :used] = np.where(lanes < 0, 0, filters[lanes[:, 0]])
     parts = padded.reshape(-1, LANES, runs, run)
     whole, rest = run // _CODES * _CODES, run % _CODES
     vectors = parts[..., :whole].reshape(len(parts), LANES, runs, whole // _CODES, _CODES)

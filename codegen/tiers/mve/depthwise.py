@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
-from .lanes import channel_constants, in_eights
+from .lanes import channel_constants, in_eights, overlapping
 
 
 def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
@@ -18,7 +18,7 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
     source, several = params["in_channels"], params["depth_multiplier"]
     channels = source * several
     taps = params["rows"]["kernel"] * params["cols"]["kernel"]
-    constants, scaling = channel_constants(lowered, params["output"], paired=True)
+    constants, scaling = channel_constants(lowered, params["output"], overlapping(channels))
     filters = in_eights(weights.reshape(taps, channels)).transpose(1, 0, 2).astype(np.int8)
     arrays = [Array("weights", "int8_t", np.ascontiguousarray(filters).reshape(-1)), constants]
     if several > 1:

@@ -14,11 +14,6 @@ LANES = 4
 _POSITIVE, _SHIFTED, _ANY = "TN_MVE_POSITIVE", "TN_MVE_SHIFTED", "TN_MVE_ANY"
 
 
-def fours(channels: int) -> int:
-    """Vectors that hold this many channels."""
-    return -(-channels // LANES)
-
-
 def pad_last(values: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
     """The array with zeros behind its last axis, up to `length` elements."""
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, length - values.shape[-1])])
@@ -37,12 +32,28 @@ def in_eights(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.where(lanes < 0, 0, values[..., lanes])
 
 
-def channel_constants(
-    lowered: Lowered, output: Mapping[str, Any], paired: bool = False
-) -> tuple[Array, dict[str, Init]]:
-    """The array `channels` and the initializer of a `tn_mve_scaling`.
+def parted(lanes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Channels of eights (eights, 8) as fours, the even ones of each before the odd ones."""
+    return lanes.reshape(-1, LANES, 2).swapaxes(1, 2).reshape(-1, LANES)
 
-    Fours of channels in their order; `paired`, each of :func:`eights` is its even lanes, then its odd ones.
+
+def overlapping(channels: int) -> npt.NDArray[np.int64]:
+    """Channels of each four, out of :func:`eights`; -1 where there is none."""
+    return parted(eights(channels))
+
+
+def side_by_side(channels: int) -> npt.NDArray[np.int64]:
+    """Channels of each four, out of eights that share none, and a four in order for the last four or fewer."""
+    padded = np.arange(-(-channels // LANES) * LANES)
+    padded[channels:] = -1
+    whole = padded if len(padded) % 8 == 0 else padded[:-LANES]
+    return np.concatenate([parted(whole), padded[len(whole) :].reshape(-1, LANES)])
+
+
+def channel_constants(
+    lowered: Lowered, output: Mapping[str, Any], lanes: npt.NDArray[np.int64]
+) -> tuple[Array, dict[str, Init]]:
+    """The array `channels` and the initializer of a `tn_mve_scaling`, for channels `lanes` (fours, 4).
 
     The two roundings of TFLite are instructions here, so that no cheaper form needs a proof. Rounding half away from
     zero differs from rounding half up only below zero, where a second rounding takes place.
@@ -51,11 +62,7 @@ def channel_constants(
     multiplier = np.array([m.multiplier for m in lowered.multipliers], np.int64)
     shift = np.array([m.shift for m in lowered.multipliers], np.int64)
     rows = np.stack([bias, multiplier, np.minimum(shift, 0), np.maximum(shift, 0)])
-    if not paired:
-        padded = pad_last(rows, fours(len(bias)) * LANES)
-    else:
-        padded = in_eights(rows).reshape(4, -1, LANES, 2).swapaxes(-1, -2).reshape(4, -1)
-    table = padded.reshape(4, -1, LANES).transpose(1, 0, 2)
+    table = np.where(lanes < 0, 0, rows[:, lanes]).transpose(1, 0, 2)
     signs = _POSITIVE if output["min"] >= output["zero_point"] else _SHIFTED if shift.max() < 0 else _ANY
     fields: dict[str, Init] = {"left": int(shift.max() > 0), "signs": signs, "output": dict(output)}
     return Array("channels", "int32_t", np.ascontiguousarray(table).reshape(-1)), fields

@@ -47,23 +47,47 @@ TN_INLINE void tn_conv2d_few_codes(const tn_conv2d_few_s8_mve *p, const int8_t *
     }
 }
 
+#if TN_HAS_MVE && defined(__OPTIMIZE__)
+#define TN_HAS_FEW_TAP 1
+#define TN_FEW_TAP(multiply) \
+    "vldrb.s32 %q[x], [%[w]], #4\n\tvldrb.s32 %q[y], [%[w]], #4\n\t" \
+    multiply " %q[c], %q[x], %[i]\n\t" multiply " %q[d], %q[y], %[i]\n\t" \
+    multiply " %q[f], %q[x], %[j]\n\t" multiply " %q[g], %q[y], %[j]"
+#define TN_FEW_TAP_ASM(multiply, sum) \
+    __asm__ volatile(TN_FEW_TAP(multiply) \
+                     : [c] sum(sums->even), [d] sum(sums->odd), [f] sum(sums->other_even), [g] sum(sums->other_odd), \
+                       [x] "=&w"(even), [y] "=&w"(odd), [w] "+&l"(w) \
+                     : [i] "r"(first), [j] "r"(second) \
+                     : "memory")
+#else
+#define TN_HAS_FEW_TAP 0
+#endif
+
 /* Products of one code of each pixel with the weights of eight channels: added to the sums,
- * which are still 0 when it is the first. */
-TN_INLINE void tn_conv2d_few_products(tn_mve_sums *sums, const int8_t *w, int32_t first, int32_t second, int begin)
+ * which are still 0 when it is the first. Returns the weights of the next code. */
+TN_INLINE const int8_t *tn_conv2d_few_products(tn_mve_sums *sums, const int8_t *w, int32_t first, int32_t second,
+                                               int begin)
 {
+#if TN_HAS_FEW_TAP
+    /* Assembly, because GCC takes weights out of loops and spills them. */
+    tn_words even;
+    tn_words odd;
+    if (begin != 0) {
+        TN_FEW_TAP_ASM("vmul.i32", "=&w");
+    } else {
+        TN_FEW_TAP_ASM("vmla.s32", "+&w");
+    }
+    return w;
+#else
     const tn_words even = tn_words_load_codes(w);
     const tn_words odd = tn_words_load_codes(w + 4);
-    if (begin != 0) {
-        sums->even = tn_words_multiply_scalar(even, first);
-        sums->odd = tn_words_multiply_scalar(odd, first);
-        sums->other_even = tn_words_multiply_scalar(even, second);
-        sums->other_odd = tn_words_multiply_scalar(odd, second);
-    } else {
-        sums->even = tn_words_multiply_add(sums->even, even, first);
-        sums->odd = tn_words_multiply_add(sums->odd, odd, first);
-        sums->other_even = tn_words_multiply_add(sums->other_even, even, second);
-        sums->other_odd = tn_words_multiply_add(sums->other_odd, odd, second);
-    }
+    (void)begin;
+    sums->even = tn_words_multiply_add(sums->even, even, first);
+    sums->odd = tn_words_multiply_add(sums->odd, odd, first);
+    sums->other_even = tn_words_multiply_add(sums->other_even, even, second);
+    sums->other_odd = tn_words_multiply_add(sums->other_odd, odd, second);
+    return w + 8;
+#endif
 }
 
 /* Store eight channels of two pixels, which may become one; of the first alone unless `two`. */
@@ -74,10 +98,7 @@ TN_INLINE void tn_conv2d_few_store(const tn_conv2d_few_s8_mve *p, const tn_mve_s
     if (p->pool != TN_MVE_POOL_NONE) {
         const tn_words even = tn_words_max(sums->even, sums->other_even);
         const tn_words odd = tn_words_max(sums->odd, sums->other_odd);
-        const tn_words even_bias = tn_words_load(constants);
-        const tn_words odd_bias = tn_words_load(constants + TN_MVE_CONSTANTS);
-        const tn_halves codes = tn_mve_scale_eight(&p->scaling, tn_words_add(even, even_bias),
-                                                   tn_words_add(odd, odd_bias), constants);
+        const tn_halves codes = tn_mve_scale_sums(&p->scaling, even, odd, constants);
         tn_mve_store_eight(out, codes, lanes);
     } else {
         tn_mve_eights both;
@@ -102,12 +123,11 @@ TN_INLINE void tn_conv2d_few_border(const tn_conv2d_few_s8_mve *p, const int8_t 
                         two && p->pool != TN_MVE_POOL_ROWS ? left + p->cols.stride : left, x[1]);
     for (int oc = 0; oc < p->out_channels; oc = tn_mve_next_eight(oc, p->out_channels)) {
         tn_mve_sums sums = tn_mve_no_sums();
-        tn_conv2d_few_products(&sums, w, x[0][0], x[1][0], 1);
+        w = tn_conv2d_few_products(&sums, w, x[0][0], x[1][0], 1);
         for (int i = 1; i < used; ++i) {
-            tn_conv2d_few_products(&sums, w + 8 * i, x[0][i], x[1][i], 0);
+            w = tn_conv2d_few_products(&sums, w, x[0][i], x[1][i], 0);
         }
         tn_conv2d_few_store(p, &sums, constants, two, out + oc);
-        w += 8 * used;
         constants += 2 * TN_MVE_CONSTANTS;
     }
 }
@@ -128,12 +148,14 @@ TN_INLINE void tn_conv2d_few_inside(const tn_conv2d_few_s8_mve *p, const int8_t 
         int8_t *to = out + oc;
         for (int i = 0; i < pairs; ++i, at += step, to += outputs * p->out_channels) {
             tn_mve_sums sums = tn_mve_no_sums();
+            const int8_t *filter = w;
             TN_UNROLL(8)
             for (int tap = 0; tap < used; ++tap) {
                 const int k = tap % (p->cols.kernel * p->in_channels);
                 const int row = tap / (p->cols.kernel * p->in_channels) * p->tap_distance;
                 const int col = k / p->in_channels * p->cols.dilation * p->in_channels + k % p->in_channels + at;
-                tn_conv2d_few_products(&sums, w + 8 * tap, rows[row][col], rows[row + below][col + beside], tap == 0);
+                const int8_t other = rows[row + below][col + beside];
+                filter = tn_conv2d_few_products(&sums, filter, rows[row][col], other, tap == 0);
             }
             tn_conv2d_few_store(p, &sums, constants, 1, to);
         }
@@ -146,7 +168,7 @@ TN_INLINE void tn_conv2d_few_inside(const tn_conv2d_few_s8_mve *p, const int8_t 
 TN_INLINE void tn_conv2d_few_s8_mve_row(const tn_conv2d_few_s8_mve *p, const int8_t *const *rows, unsigned y,
                                         int8_t *out)
 {
-    const int below = p->pool == TN_MVE_POOL_ROWS && 2 * (int)y + 1 < p->conv_rows;
+    const int below = tn_mve_below(p->pool, p->conv_rows, y);
     const int across = p->pool == TN_MVE_POOL_ROWS ? 1 : 2;
     const int outputs = p->pool == TN_MVE_POOL_NONE ? 2 : 1; /* of a pair */
     /* Pairs start at even pixels. */

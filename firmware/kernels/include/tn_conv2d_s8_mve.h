@@ -18,6 +18,12 @@ extern "C" {
 #define TN_MVE_POOL_ROWS 1 /* two pixels below each other become one */
 #define TN_MVE_POOL_COLS 2 /* two pixels beside each other become one */
 
+/* Whether the second of two rows that are pooled exists for output row `y`. */
+TN_INLINE int tn_mve_below(unsigned pool, unsigned conv_rows, unsigned y)
+{
+    return pool == TN_MVE_POOL_ROWS && (conv_rows % 2u == 0u || 2u * y + 1u < conv_rows);
+}
+
 /* Constants that the inner loop is made for. */
 typedef struct {
     uint16_t runs;    /* contiguous parts under a pixel: `taps` when they are read in place, else 1 */
@@ -39,10 +45,11 @@ typedef struct {
     uint8_t pool;
     int8_t in_zero_point;
     tn_mve_scaling scaling;
-    /* [fours of output channels][runs][sixteens of a run][four channels][16], padded with zeros; in the last sixteen
+    /* Fours of output channels are the even and the odd ones of each eight; the last one to four that no eight holds
+     * are a four in order. [fours][runs][sixteens of a run][four channels][16], padded with zeros; in the last sixteen
      * of a run only 8 per channel when the rest of the run is at most 8 */
     const int8_t *weights;
-    const int32_t *channels; /* [fours of output channels][TN_MVE_CONSTANTS] */
+    const int32_t *channels; /* [fours][TN_MVE_CONSTANTS] */
 } tn_conv2d_s8_mve;
 
 /* Codes that a gathered run takes, whole vectors. */
@@ -75,19 +82,20 @@ TN_INLINE void tn_conv2d_mve_gather(const tn_conv2d_s8_mve *p, const int8_t *con
     }
 }
 
+/* Whether no window reaches over an edge of the input, so that codes are always read in place. */
+TN_INLINE int tn_conv2d_mve_direct(const tn_conv2d_s8_mve *p)
+{
+    return p->shape.in_place && tn_mve_unpadded(&p->cols) && tn_mve_unpadded(&p->rows);
+}
+
 /* Point every other of `runs` at what lies under the pixel whose window begins at column `left`. */
 TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *const *rows, int left, int8_t *column,
                                    const int8_t **runs)
 {
     const int reach = (p->cols.kernel - 1) * p->cols.dilation;
-    const int height = (p->rows.kernel - 1) * p->rows.dilation;
-    const int narrow = p->cols.pad == 0 && (p->cols.out - 1) * p->cols.stride + reach < p->cols.in;
-    const int low = p->rows.pad == 0 && (p->rows.out - 1) * p->rows.stride + height < p->rows.in;
-    int inside = p->shape.in_place && (narrow || (left >= 0 && left + reach < p->cols.in));
-    for (int tap = 0; !low && inside && tap < p->taps; ++tap) {
-        inside = rows[tap * p->tap_distance] != NULL;
-    }
-    if (inside != 0) {
+    const int narrow = tn_mve_unpadded(&p->cols) || (left >= 0 && left + reach < p->cols.in);
+    const int inside = p->shape.in_place && narrow && tn_mve_rows_inside(&p->rows, rows, p->taps, p->tap_distance);
+    if (tn_conv2d_mve_direct(p) || inside) {
         for (int tap = 0; tap < p->taps; ++tap) {
             runs[2 * tap] = rows[tap * p->tap_distance] + left * p->in_channels;
         }
@@ -99,71 +107,114 @@ TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *cons
     }
 }
 
-/* acc[pixel][channel] += the last codes of the only run, which fill neither a vector nor half of one. */
-TN_INLINE const int8_t *tn_conv2d_mve_rest(const tn_conv2d_s8_mve *p, int32_t acc[2][4], const int8_t *const *at,
+/* The same for a pixel and the one right of it, or below it. */
+TN_INLINE void tn_conv2d_mve_under_two(const tn_conv2d_s8_mve *p, const int8_t *const *rows, int left, int8_t *scratch,
+                                       const int8_t **runs)
+{
+    const int below = p->pool == TN_MVE_POOL_ROWS ? p->row_distance : 0;
+    const int beside = p->pool == TN_MVE_POOL_ROWS ? 0 : p->cols.stride;
+    const int column = p->shape.runs * tn_conv2d_mve_padded(p);
+    if (tn_conv2d_mve_direct(p)) {
+        tn_conv2d_mve_under(p, rows, left, scratch, runs);
+        tn_conv2d_mve_under(p, rows + below, left + beside, scratch + column, runs + 1);
+    } else {
+        TN_UNROLL(1)
+        for (int i = 0; i < 2; ++i) {
+            tn_conv2d_mve_under(p, rows + i * below, left + i * beside, scratch + i * column, runs + i);
+        }
+    }
+}
+
+/* Add the last codes of the only run, which fill neither a vector nor half of one. */
+TN_INLINE const int8_t *tn_conv2d_mve_rest(const tn_conv2d_s8_mve *p, tn_dots_sums *sums, const int8_t *const *at,
                                            const int8_t *w, int pixels)
 {
     const int count = p->shape.run % 16;
-    const int step = count < 8 ? 8 : 16;
-    for (int pixel = 0; pixel < pixels; ++pixel) {
-        const int8_t *const x = at[pixel] + p->shape.run - count;
-        if (count < 8) {
-            const tn_halves codes = tn_halves_load_first(x, count);
-            TN_UNROLL(4)
-            for (int c = 0; c < 4; ++c) {
-                acc[pixel][c] = tn_halves_dot_add(acc[pixel][c], codes, tn_halves_load(w + 8 * c));
-            }
-        } else {
-            const tn_codes codes = tn_codes_load_first(x, count);
-            TN_UNROLL(4)
-            for (int c = 0; c < 4; ++c) {
-                acc[pixel][c] = tn_codes_dot_add(acc[pixel][c], codes, tn_codes_load(w + 16 * c));
-            }
-        }
+    const int whole = p->shape.run - count;
+    tn_dots_vector x = tn_dots_no_vector();
+    tn_dots_sums rest;
+    tn_dots_vector_load(&x, at[0] + whole, at[1] + whole, count);
+    w = tn_dots_one_vector(&x, &rest, w, count);
+    sums->first = tn_words_add(sums->first, rest.first);
+    if (pixels == 2) {
+        sums->second = tn_words_add(sums->second, rest.second);
     }
-    return w + 4 * step;
+    return w;
 }
 
-/* Accumulators of four channels, without bias. Returns the weights of the next four. */
-TN_INLINE const int8_t *tn_conv2d_mve_dots(const tn_conv2d_s8_mve *p, int32_t acc[2][4], const int8_t *const *at,
-                                           const int8_t *w, int pixels)
+/* Whether one vector holds all codes under a pixel. */
+TN_INLINE int tn_conv2d_mve_short(const tn_conv2d_s8_mve *p)
 {
-    const tn_dots_shape shape = {p->shape.runs, p->shape.run / 16, p->shape.run % 16 == 8};
-    if (shape.blocks == 0 && !shape.half) {
-        for (int c = 0; c < 4; ++c) {
-            acc[0][c] = 0;
-            acc[1][c] = 0;
-        }
-    } else if (p->shape.runs == 1 && p->shape.run < 32) {
-        w = tn_dots_short(&shape, acc, at, w, pixels);
-    } else {
-        w = tn_dots(&shape, acc, at, w, pixels);
+    return p->shape.runs == 1u && p->shape.run <= 16u;
+}
+
+/* Sums of four channels, without bias; x: the codes when they are short. Returns the weights of the next four. */
+TN_INLINE const int8_t *tn_conv2d_mve_dots(const tn_conv2d_s8_mve *p, const tn_dots_vector *x, tn_dots_sums *sums,
+                                           const int8_t *const *at, const int8_t *w, int pixels)
+{
+    if (tn_conv2d_mve_short(p)) {
+        return tn_dots_one_vector(x, sums, w, p->shape.run);
     }
-    return p->shape.run % 8 == 0 ? w : tn_conv2d_mve_rest(p, acc, at, w, pixels);
+    const tn_dots_shape shape = {p->shape.runs, p->shape.run / 16, p->shape.run % 16 == 8};
+    w = tn_dots(&shape, sums, at, w, pixels);
+    return p->shape.run % 8 == 0 ? w : tn_conv2d_mve_rest(p, sums, at, w, pixels);
+}
+
+/* Store eight channels, or the first `count` when they are fewer, of one or two pixels. */
+TN_INLINE void tn_conv2d_mve_store(const tn_conv2d_s8_mve *p, const tn_dots_sums *even, const tn_dots_sums *odd,
+                                   const int32_t *constants, int pixels, int count, int8_t *out)
+{
+    if (pixels == 2 && p->pool == TN_MVE_POOL_NONE) {
+        const tn_mve_sums sums = {even->first, odd->first, even->second, odd->second};
+        tn_mve_eights both;
+        tn_mve_scale_eights(&p->scaling, &sums, constants, &both);
+        tn_mve_store_eight(out, both.first, count);
+        tn_mve_store_eight(out + p->out_channels, both.second, count);
+    } else {
+        const tn_words first = pixels == 2 ? tn_words_max(even->first, even->second) : even->first;
+        const tn_words second = pixels == 2 ? tn_words_max(odd->first, odd->second) : odd->first;
+        tn_mve_store_eight(out, tn_mve_scale_sums(&p->scaling, first, second, constants), count);
+    }
+}
+
+/* Store the last channels when they are four or fewer. */
+TN_INLINE void tn_conv2d_mve_store_four(const tn_conv2d_s8_mve *p, const tn_dots_sums *sums, const int32_t *constants,
+                                        int pixels, int count, int8_t *out)
+{
+    const tn_words bias = tn_words_load(constants);
+    tn_words first = sums->first;
+    if (pixels == 2 && p->pool != TN_MVE_POOL_NONE) {
+        first = tn_words_max(first, sums->second);
+    } else if (pixels == 2) {
+        const tn_words codes = tn_mve_scale(&p->scaling, tn_words_add(sums->second, bias), constants);
+        tn_mve_store(out + p->out_channels, codes, count);
+    }
+    tn_mve_store(out, tn_mve_scale(&p->scaling, tn_words_add(first, bias), constants), count);
 }
 
 /* All channels of one or two pixels, to `out`; the second pixel's channels follow the first's, unless both are
- * pooled. */
+ * pooled. One pixel stands at both places of `at`. */
 TN_INLINE void tn_conv2d_mve_pixels(const tn_conv2d_s8_mve *p, const int8_t *const *at, int pixels, int8_t *out)
 {
     const int8_t *w = p->weights;
     const int32_t *constants = p->channels;
-    for (int oc = 0; oc < p->out_channels; oc += 4, constants += TN_MVE_CONSTANTS) {
-        const int count = p->out_channels % 4 == 0 ? 4 : p->out_channels - oc;
-        int32_t acc[2][4];
-        w = tn_conv2d_mve_dots(p, acc, at, w, pixels);
-        tn_words sum = tn_words_of(acc[0][0], acc[0][1], acc[0][2], acc[0][3]);
-        const tn_words bias = tn_words_load(constants);
-        if (pixels == 2) {
-            tn_words other = tn_words_of(acc[1][0], acc[1][1], acc[1][2], acc[1][3]);
-            if (p->pool != TN_MVE_POOL_NONE) {
-                sum = tn_words_max(sum, other);
-            } else {
-                other = tn_mve_scale(&p->scaling, tn_words_add(other, bias), constants);
-                tn_mve_store(out + p->out_channels + oc, other, count);
-            }
-        }
-        tn_mve_store(out + oc, tn_mve_scale(&p->scaling, tn_words_add(sum, bias), constants), count);
+    int left = p->out_channels;
+    tn_dots_vector x = tn_dots_no_vector();
+    if (tn_conv2d_mve_short(p)) {
+        tn_dots_vector_load(&x, at[0], at[1], p->shape.run);
+    }
+    for (; left > 4; left -= 8, constants += 2 * TN_MVE_CONSTANTS, out += 8) {
+        const int count = p->out_channels % 8 == 0 ? 8 : left;
+        tn_dots_sums even;
+        tn_dots_sums odd;
+        w = tn_conv2d_mve_dots(p, &x, &even, at, w, pixels);
+        w = tn_conv2d_mve_dots(p, &x, &odd, at, w, pixels);
+        tn_conv2d_mve_store(p, &even, &odd, constants, pixels, count, out);
+    }
+    if (left > 0) {
+        tn_dots_sums sums;
+        (void)tn_conv2d_mve_dots(p, &x, &sums, at, w, pixels);
+        tn_conv2d_mve_store_four(p, &sums, constants, pixels, left, out);
     }
 }
 
@@ -175,7 +226,7 @@ TN_INLINE void tn_conv2d_s8_mve_row(const tn_conv2d_s8_mve *p, const int8_t *con
                                     int8_t *scratch, const int8_t **runs)
 {
     int8_t *const column = scratch + p->shape.runs * tn_conv2d_mve_padded(p);
-    const int below = p->pool == TN_MVE_POOL_ROWS && 2 * (int)y + 1 < p->conv_rows;
+    const int below = tn_mve_below(p->pool, p->conv_rows, y);
     const int per_output = p->pool == TN_MVE_POOL_COLS ? 2 : 1;
     const int across = p->pool == TN_MVE_POOL_ROWS ? 1 : 2;
     int left = -(int)p->cols.pad;
@@ -187,16 +238,13 @@ TN_INLINE void tn_conv2d_s8_mve_row(const tn_conv2d_s8_mve *p, const int8_t *con
         tn_mve_fill(column + used, 0, p->shape.run - used);
     }
     for (int x = 0; x < p->cols.out; x += across, left += across * p->cols.stride) {
-        const int two = p->pool == TN_MVE_POOL_ROWS ? below : x + 1 < p->cols.out;
-        tn_conv2d_mve_under(p, rows, left, scratch, runs);
+        const int beside = p->cols.out % 2u == 0u || x + 1 < p->cols.out;
+        const int two = p->pool == TN_MVE_POOL_ROWS ? below : beside;
         if (two != 0) {
-            if (p->pool == TN_MVE_POOL_ROWS) {
-                tn_conv2d_mve_under(p, rows + p->row_distance, left, column, runs + 1);
-            } else {
-                tn_conv2d_mve_under(p, rows, left + p->cols.stride, column, runs + 1);
-            }
+            tn_conv2d_mve_under_two(p, rows, left, scratch, runs);
             tn_conv2d_mve_pixels(p, runs, 2, out);
         } else {
+            tn_conv2d_mve_under(p, rows, left, scratch, runs);
             for (int i = 0; i < p->shape.runs; ++i) {
                 runs[2 * i + 1] = runs[2 * i];
             }

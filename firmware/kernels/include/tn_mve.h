@@ -739,20 +739,46 @@ TN_INLINE tn_mve_sums tn_mve_no_sums(void)
 
 #if TN_HAS_MVE && defined(__OPTIMIZE__)
 #define TN_HAS_MVE_TAIL 1
-/* The same constants of a pair of accumulators: biases, multipliers, and shifts with the sign of a second rounding. */
-#define TN_MVE_PAIR(a, b, at) \
-    "vldrw.32 %q[t], [%[k], #" at "]\n\t" \
-    "vadd.i32 %q[" a "], %q[" a "], %q[t]\n\tvadd.i32 %q[" b "], %q[" b "], %q[t]\n\t" \
-    "vldrw.32 %q[t], [%[k], #" at " + 16]\n\t" \
-    "vqrdmulh.s32 %q[" a "], %q[" a "], %q[t]\n\tvqrdmulh.s32 %q[" b "], %q[" b "], %q[t]\n\t" \
-    "vldrw.32 %q[t], [%[k], #" at " + 32]\n\t" TN_MVE_ROUND(a) TN_MVE_ROUND(b)
-#define TN_MVE_ROUND(a) \
+/* Of accumulators that share their constants, those in `each`: biases, multipliers, and shifts with the sign of a second
+ * rounding. */
+#define TN_MVE_SCALED(each, at) \
+    "vldrw.32 %q[t], [%[k], #" at "]\n\t" each(TN_MVE_BIASED) \
+    "vldrw.32 %q[t], [%[k], #" at " + 16]\n\t" each(TN_MVE_MULTIPLIED) \
+    "vldrw.32 %q[t], [%[k], #" at " + 32]\n\t" each(TN_MVE_ROUNDED)
+#define TN_MVE_BIASED(a) "vadd.i32 %q[" a "], %q[" a "], %q[t]\n\t"
+#define TN_MVE_MULTIPLIED(a) "vqrdmulh.s32 %q[" a "], %q[" a "], %q[t]\n\t"
+#define TN_MVE_ROUNDED(a) \
     ".if %c[signs] == 1\n\tvshr.s32 %q[u], %q[" a "], #31\n\tvadd.i32 %q[" a "], %q[" a "], %q[u]\n\t.endif\n\t" \
     ".if %c[signs] == 2\n\tvand %q[u], %q[" a "], %q[t]\n\tvshr.s32 %q[u], %q[u], #31\n\t" \
     "vadd.i32 %q[" a "], %q[" a "], %q[u]\n\t.endif\n\tvrshl.s32 %q[" a "], %q[" a "], %q[t]\n\t"
+#define TN_MVE_EVEN(what) what("c")
+#define TN_MVE_ODD(what) what("d")
+#define TN_MVE_EVENS(what) what("c") what("f")
+#define TN_MVE_ODDS(what) what("d") what("g")
 #else
 #define TN_HAS_MVE_TAIL 0
 #endif
+
+/* Codes of one pixel, eight channels; constants: as for tn_mve_scale_eight. */
+TN_INLINE tn_halves tn_mve_scale_sums(const tn_mve_scaling *scaling, tn_words even, tn_words odd,
+                                      const int32_t *constants)
+{
+#if TN_HAS_MVE_TAIL
+    /* Assembly, because GCC takes constants out of loops and spills them. */
+    if (__builtin_constant_p(scaling->signs) && __builtin_constant_p(scaling->left) && scaling->left == 0u) {
+        tn_words t;
+        tn_words u;
+        __asm__ volatile(TN_MVE_SCALED(TN_MVE_EVEN, "0") TN_MVE_SCALED(TN_MVE_ODD, "64")
+                         "vqmovnb.s32 %q[c], %q[c]\n\tvqmovnt.s32 %q[c], %q[d]"
+                         : [c] "+&w"(even), [d] "+&w"(odd), [t] "=&w"(t), [u] "=&w"(u)
+                         : [k] "r"(constants), [signs] "n"(scaling->signs)
+                         : "memory");
+        return tn_mve_limit(vreinterpretq_s16_s32(even), &scaling->output);
+    }
+#endif
+    return tn_mve_scale_eight(scaling, tn_words_add(even, tn_words_load(constants)),
+                              tn_words_add(odd, tn_words_load(constants + TN_MVE_CONSTANTS)), constants);
+}
 
 /* Codes of two pixels, eight channels each; constants: as for tn_mve_scale_eight. */
 TN_INLINE void tn_mve_scale_eights(const tn_mve_scaling *scaling, const tn_mve_sums *sums, const int32_t *constants,
@@ -767,22 +793,20 @@ TN_INLINE void tn_mve_scale_eights(const tn_mve_scaling *scaling, const tn_mve_s
         tn_words other_odd = sums->other_odd;
         tn_words t;
         tn_words u;
-        __asm__ volatile(TN_MVE_PAIR("c", "f", "0") TN_MVE_PAIR("d", "g", "64")
+        __asm__ volatile(TN_MVE_SCALED(TN_MVE_EVENS, "0") TN_MVE_SCALED(TN_MVE_ODDS, "64")
                          "vqmovnb.s32 %q[c], %q[c]\n\tvqmovnt.s32 %q[c], %q[d]\n\t"
                          "vqmovnb.s32 %q[f], %q[f]\n\tvqmovnt.s32 %q[f], %q[g]"
                          : [c] "+&w"(even), [d] "+&w"(odd), [f] "+&w"(other_even), [g] "+&w"(other_odd),
                            [t] "=&w"(t), [u] "=&w"(u)
-                         : [k] "r"(constants), [signs] "n"(scaling->signs));
+                         : [k] "r"(constants), [signs] "n"(scaling->signs)
+                         : "memory");
         codes->first = tn_mve_limit(vreinterpretq_s16_s32(even), &scaling->output);
         codes->second = tn_mve_limit(vreinterpretq_s16_s32(other_even), &scaling->output);
         return;
     }
 #endif
-    const tn_words even = tn_words_load(constants);
-    const tn_words odd = tn_words_load(constants + TN_MVE_CONSTANTS);
-    codes->first = tn_mve_scale_eight(scaling, tn_words_add(sums->even, even), tn_words_add(sums->odd, odd), constants);
-    codes->second = tn_mve_scale_eight(scaling, tn_words_add(sums->other_even, even),
-                                       tn_words_add(sums->other_odd, odd), constants);
+    codes->first = tn_mve_scale_sums(scaling, sums->even, sums->odd, constants);
+    codes->second = tn_mve_scale_sums(scaling, sums->other_even, sums->other_odd, constants);
 }
 
 /* Store eight codes, or the first `count` when they are fewer. */
