@@ -1,7 +1,8 @@
 """Kernel tiers: what a layer becomes on cores that have more than the portable kernels need.
 
 A tier takes the translation of a layer for the portable kernels and gives back one for its own: another kernel, with
-weights and constants arranged for it. What a tier has no kernel for stays portable.
+weights and constants arranged for it. What a tier has no kernel for stays portable. Kernels that read the same
+parameters as the portable ones need no translation: they lie in ``firmware/kernels/TIER``, in files of the same name.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ def arrange(target: Target, lowered: Lowered) -> Lowered:
     if "one-line-add" in target.disabled and any(call.struct == "tn_add_s8" for call in lowered.calls):
         return lowered
     for tier in target.tiers:
-        if tier in _TIERS:
-            lowered = _arranged(lowered, *_TIERS[tier])
+        found = _arranged(lowered, *_TIERS[tier]) if tier in _TIERS else None
+        if found is not None:
+            return found
     return lowered
 
 
-def _arranged(lowered: Lowered, functions: Collection[str], rules: Mapping[str, _Rule]) -> Lowered:
-    """Kernel and constants of a tier for one layer; `lowered` itself where there is none."""
+def _arranged(lowered: Lowered, functions: Collection[str], rules: Mapping[str, _Rule]) -> Lowered | None:
+    """Kernel and constants of a tier for one layer; None where there is none."""
     if len(lowered.calls) != 1:
-        return lowered
+        return None
     (call,) = lowered.calls
     rule = rules.get(call.struct)
-    found = rule(lowered, call, call.params) if rule and call.function in functions else None
-    return lowered if found is None else found
+    return rule(lowered, call, call.params) if rule and call.function in functions else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
+from ..dsp.border import border
 from ..inline import inlined
 from .lanes import LANES, channel_constants, in_eights, overlapping, pad_last, side_by_side
 
@@ -50,15 +52,19 @@ def few(
     lowered: Lowered, call: Call, fields: Mapping[str, Init], filters: npt.NDArray[np.int8], constants: Array
 ) -> Lowered:
     """The layer with channels as lanes: filters (outputs, used), used at most TN_MVE_FEW."""
-    return inlined(
+    cols = fields["cols"]
+    assert isinstance(cols, Mapping)
+    padding = border(fields["rows"], cols["in"] * fields["in_channels"], fields["in_zero_point"])
+    found = inlined(
         lowered,
         call,
         "tn_conv2d_few_s8_mve",
-        {**fields, "weights": "{weights}", "channels": "{channels}"},
-        (Array("weights", "int8_t", channels_as_lanes(filters.T)), constants),
+        {**fields, "weights": "{weights}", "channels": "{channels}", "border": "{border}" if padding else "NULL"},
+        (Array("weights", "int8_t", channels_as_lanes(filters.T)), constants, *padding),
         _inputs(call),
         (),
     )
+    return replace(found, border="border" if padding else "")
 
 
 def _inputs(call: Call) -> tuple[str, ...]:

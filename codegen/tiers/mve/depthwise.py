@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...ops.base import Array, Call, Init, Lowered, Scratch
+from ..dsp.border import border
 from ..inline import inlined
 from .lanes import channel_constants, in_eights, overlapping
 
@@ -24,6 +26,7 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
     if several > 1:
         sources = in_eights(np.arange(channels) // several)
         arrays.append(Array("sources", "uint16_t", sources.astype(np.uint16).reshape(-1)))
+    padding = border(params["rows"], params["cols"]["in"] * source, params["in_zero_point"])
     fields: dict[str, Init] = {
         **{name: params[name] for name in ("rows", "cols", "in_channels")},
         "channels": channels,
@@ -32,13 +35,15 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
         "weights": "{weights}",
         "constants": "{channels}",
         "sources": "{sources}" if several > 1 else "NULL",
+        "border": "{border}" if padding else "NULL",
     }
-    return inlined(
+    found = inlined(
         lowered,
         call,
         "tn_depthwise_conv2d_s8_mve",
         fields,
-        tuple(arrays),
+        (*arrays, *padding),
         ("{rows}",) if call.function.endswith("_row") else ("{rows}", "{in0}"),
         (Scratch("int8_t", "scratch", source), Scratch("const int8_t *", "taps", 2 * taps)),
     )
+    return replace(found, border="border" if padding else "")

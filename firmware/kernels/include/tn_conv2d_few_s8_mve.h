@@ -30,6 +30,7 @@ typedef struct {
     tn_mve_scaling scaling;
     const int8_t *weights;
     const int32_t *channels;
+    const int8_t *border; /* a row of padding, or NULL: rows are then checked */
 } tn_conv2d_few_s8_mve;
 
 /* The codes under the pixel whose window begins at column `left`. */
@@ -37,9 +38,10 @@ TN_INLINE void tn_conv2d_few_codes(const tn_conv2d_few_s8_mve *p, const int8_t *
 {
     for (int tap = 0; tap < p->taps; ++tap) {
         const int8_t *const row = rows[tap * p->tap_distance];
+        const int missing = tn_rows_missing(&p->rows, p->border) && row == NULL;
         int col = left;
         for (int i = 0; i < p->cols.kernel; ++i, col += p->cols.dilation) {
-            const int inside = row != NULL && col >= 0 && col < p->cols.in;
+            const int inside = !missing && col >= 0 && col < p->cols.in;
             for (int c = 0; c < p->in_channels; ++c) {
                 *x++ = inside ? row[col * p->in_channels + c] : p->in_zero_point;
             }
@@ -164,7 +166,8 @@ TN_INLINE void tn_conv2d_few_inside(const tn_conv2d_few_s8_mve *p, const int8_t 
     }
 }
 
-/* Output row `y`; arguments as for tn_conv2d_s8_mve_row, without scratch. */
+/* Output row `y`; arguments as for tn_conv2d_s8_mve_row, without scratch; `border` stands for rows of padding where
+ * there is one. */
 TN_INLINE void tn_conv2d_few_s8_mve_row(const tn_conv2d_few_s8_mve *p, const int8_t *const *rows, unsigned y,
                                         int8_t *out)
 {
@@ -175,9 +178,9 @@ TN_INLINE void tn_conv2d_few_s8_mve_row(const tn_conv2d_few_s8_mve *p, const int
     const int first = (tn_mve_inside_first(&p->cols) + across - 1) / across * across;
     const int pairs = (tn_mve_inside_end(&p->cols) - first) / across;
     const int inside = (p->pool != TN_MVE_POOL_ROWS || below)
-        && tn_mve_rows_inside(&p->rows, rows, p->taps, p->tap_distance)
+        && tn_mve_rows_inside(&p->rows, p->border, rows, p->taps, p->tap_distance)
         && (p->pool != TN_MVE_POOL_ROWS
-            || tn_mve_rows_inside(&p->rows, rows + p->row_distance, p->taps, p->tap_distance));
+            || tn_mve_rows_inside(&p->rows, p->border, rows + p->row_distance, p->taps, p->tap_distance));
     int x = 0;
     while (x < p->cols.out) {
         const int left = x * p->cols.stride - p->cols.pad;
@@ -199,7 +202,7 @@ TN_INLINE void tn_conv2d_few_s8_mve_run(const tn_conv2d_few_s8_mve *p, const int
                                         int8_t *out)
 {
     for (unsigned y = 0; y < p->rows.out; ++y, out += (size_t)p->out_cols * p->out_channels) {
-        tn_window_rows(&p->rows, in, (size_t)p->cols.in * p->in_channels, (int)y, rows);
+        tn_border_rows(&p->rows, in, (size_t)p->cols.in * p->in_channels, (int)y, p->border, rows);
         tn_conv2d_few_s8_mve_row(p, rows, y, out);
     }
 }

@@ -20,6 +20,7 @@ typedef struct {
     const int8_t *weights;   /* [eights of channels][rows.kernel][cols.kernel][8] */
     const int32_t *constants; /* [eights of channels][2][TN_MVE_CONSTANTS] */
     const uint16_t *sources; /* [eights of channels][8] input channel of each; NULL when they are the same */
+    const int8_t *border;    /* a row of padding, or NULL: rows are then checked */
 } tn_depthwise_conv2d_s8_mve;
 
 #if TN_HAS_MVE && defined(__OPTIMIZE__)
@@ -144,9 +145,10 @@ TN_INLINE void tn_depthwise_mve_under(const tn_depthwise_conv2d_s8_mve *p, const
 {
     for (int r = 0; r < p->rows.kernel; ++r) {
         const int8_t *const row = rows[r];
+        const int missing = tn_rows_missing(&p->rows, p->border) && row == NULL;
         int col = left;
         for (int i = 0; i < p->cols.kernel; ++i, col += p->cols.dilation) {
-            const int inside = row != NULL && col >= 0 && col < p->cols.in;
+            const int inside = !missing && col >= 0 && col < p->cols.in;
             *taps = inside ? row + col * p->in_channels : padding;
             taps += 2;
         }
@@ -205,16 +207,17 @@ TN_INLINE void tn_depthwise_mve_inside(const tn_depthwise_conv2d_s8_mve *p, cons
     }
 }
 
-/* Output row; arguments as for tn_depthwise_conv2d_s8_row.
+/* Output row; arguments as for tn_depthwise_conv2d_s8_row, but that `border` stands for padding where there is one.
  * scratch: in_channels codes. taps: scratch for 2 * rows.kernel * cols.kernel pointers. */
 TN_INLINE void tn_depthwise_conv2d_s8_mve_row(const tn_depthwise_conv2d_s8_mve *p, const int8_t *const *rows,
                                               int8_t *out, int8_t *scratch, const int8_t **taps)
 {
-    const int inside = p->rows.kernel <= TN_MVE_TALL && tn_mve_rows_inside(&p->rows, rows, p->rows.kernel, 1);
+    const int inside =
+        p->rows.kernel <= TN_MVE_TALL && tn_mve_rows_inside(&p->rows, p->border, rows, p->rows.kernel, 1);
     const int first = tn_mve_inside_first(&p->cols);
     const int pairs = (tn_mve_inside_end(&p->cols) - first) / 2;
     int x = 0;
-    if (!(p->rows.kernel <= TN_MVE_TALL && tn_mve_unpadded(&p->rows) && 2 * pairs == p->cols.out)) {
+    if (!inside || 2 * pairs != p->cols.out) {
         tn_mve_fill(scratch, p->in_zero_point, p->in_channels);
     }
     while (x < p->cols.out) {
@@ -237,7 +240,7 @@ TN_INLINE void tn_depthwise_conv2d_s8_mve_run(const tn_depthwise_conv2d_s8_mve *
                                               const int8_t *in, int8_t *out, int8_t *scratch, const int8_t **taps)
 {
     for (int y = 0; y < p->rows.out; ++y, out += (size_t)p->cols.out * p->channels) {
-        tn_window_rows(&p->rows, in, (size_t)p->cols.in * p->in_channels, y, rows);
+        tn_border_rows(&p->rows, in, (size_t)p->cols.in * p->in_channels, y, p->border, rows);
         tn_depthwise_conv2d_s8_mve_row(p, rows, out, scratch, taps);
     }
 }

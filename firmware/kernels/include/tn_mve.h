@@ -131,6 +131,32 @@ TN_INLINE tn_codes tn_codes_min(tn_codes a, tn_codes b)
 #endif
 }
 
+/* The codes of a table of 256, for codes -128 to 127 in order, at the sixteen of `at`. */
+TN_INLINE tn_codes tn_codes_lookup(const int8_t *table, tn_codes at)
+{
+#if TN_HAS_MVE
+    return vldrbq_gather_offset_s8(table, veorq_u8(vreinterpretq_u8_s8(at), vdupq_n_u8(128)));
+#else
+    for (int i = 0; i < 16; ++i) {
+        at.lane[i] = table[at.lane[i] + 128];
+    }
+    return at;
+#endif
+}
+
+/* acc + the sum of sixteen codes. */
+TN_INLINE int32_t tn_codes_sum_add(int32_t acc, tn_codes a)
+{
+#if TN_HAS_MVE
+    return vaddvaq_s8(acc, a);
+#else
+    for (int i = 0; i < 16; ++i) {
+        acc += a.lane[i];
+    }
+    return acc;
+#endif
+}
+
 /* Sum of sixteen products. */
 TN_INLINE int32_t tn_codes_dot(tn_codes a, tn_codes b)
 {
@@ -227,6 +253,19 @@ TN_INLINE tn_halves tn_halves_min(tn_halves a, tn_halves b)
 #else
     for (int i = 0; i < 8; ++i) {
         a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+#endif
+}
+
+/* Sums that fit. */
+TN_INLINE tn_halves tn_halves_add(tn_halves a, tn_halves b)
+{
+#if TN_HAS_MVE
+    return vaddq_s16(a, b);
+#else
+    for (int i = 0; i < 8; ++i) {
+        a.lane[i] = (int16_t)(a.lane[i] + b.lane[i]);
     }
     return a;
 #endif
@@ -422,6 +461,18 @@ TN_INLINE tn_words tn_words_add_scalar(tn_words a, int32_t b)
 #endif
 }
 
+TN_INLINE tn_words tn_words_subtract(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return vsubq_s32(a, b);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = tn_wrapped((uint32_t)a.lane[i] - (uint32_t)b.lane[i]);
+    }
+    return a;
+#endif
+}
+
 TN_INLINE tn_words tn_words_multiply(tn_words a, tn_words b)
 {
 #if TN_HAS_MVE
@@ -502,6 +553,31 @@ TN_INLINE tn_words tn_words_and(tn_words a, tn_words b)
 #endif
 }
 
+TN_INLINE tn_words tn_words_xor(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return veorq_s32(a, b);
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] ^= b.lane[i];
+    }
+    return a;
+#endif
+}
+
+/* Upper halves of products of 64 bits, all unsigned. */
+TN_INLINE tn_words tn_words_high_bits(tn_words a, tn_words b)
+{
+#if TN_HAS_MVE
+    return vreinterpretq_s32_u32(vmulhq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
+#else
+    for (int i = 0; i < 4; ++i) {
+        a.lane[i] = tn_wrapped((uint32_t)((uint64_t)(uint32_t)a.lane[i] * (uint32_t)b.lane[i] >> 32));
+    }
+    return a;
+#endif
+}
+
 /* floor(a / 2^bits); bits: 0 to 31. */
 TN_INLINE tn_words tn_words_shift_right(tn_words a, int bits)
 {
@@ -552,6 +628,28 @@ TN_INLINE tn_words tn_words_high_mul(tn_words a, tn_words b)
         a.lane[i] = tn_high_mul(a.lane[i], b.lane[i]);
     }
     return a;
+#endif
+}
+
+/* Lanes 0, 2, 4 and 6. */
+TN_INLINE tn_words tn_words_even(tn_halves a)
+{
+#if TN_HAS_MVE
+    return vmovlbq_s16(a);
+#else
+    const tn_words v = {{a.lane[0], a.lane[2], a.lane[4], a.lane[6]}};
+    return v;
+#endif
+}
+
+/* Lanes 1, 3, 5 and 7. */
+TN_INLINE tn_words tn_words_odd(tn_halves a)
+{
+#if TN_HAS_MVE
+    return vmovltq_s16(a);
+#else
+    const tn_words v = {{a.lane[1], a.lane[3], a.lane[5], a.lane[7]}};
+    return v;
 #endif
 }
 
@@ -838,11 +936,12 @@ TN_INLINE int tn_mve_unpadded(const tn_axis *axis)
     return axis->pad == 0 && tn_mve_inside_end(axis) == axis->out;
 }
 
-/* Whether rows `distance` apart, `taps` of them, all lie inside the input. */
-TN_INLINE int tn_mve_rows_inside(const tn_axis *axis, const int8_t *const *rows, int taps, int distance)
+/* Whether rows `distance` apart, `taps` of them, can all be read; rows of padding can where `border` stands for them. */
+TN_INLINE int tn_mve_rows_inside(const tn_axis *axis, const int8_t *border, const int8_t *const *rows, int taps,
+                                 int distance)
 {
     int inside = 1;
-    if (!tn_mve_unpadded(axis)) {
+    if (tn_rows_missing(axis, border)) {
         for (int tap = 0; tap < taps; ++tap) {
             inside = inside && rows[tap * distance] != NULL;
         }
