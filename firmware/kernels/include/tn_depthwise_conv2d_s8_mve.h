@@ -38,6 +38,27 @@ typedef struct {
     "vadd.i32 %q[d], %q[d], %q[t]\n\t" \
     "vmullb.s16 %q[t], %q[x], %q[v]\n\tvadd.i32 %q[f], %q[f], %q[t]\n\t" \
     "vmullt.s16 %q[t], %q[x], %q[v]\n\tvadd.i32 %q[g], %q[g], %q[t]"
+/* Codes of both pixels in registers. */
+#define TN_DEPTHWISE_BEGIN_CODES \
+    "vldrb.s16 %q[v], [%[w]], #8\n\t" \
+    "vmullb.s16 %q[c], %q[x], %q[v]\n\tvmullt.s16 %q[d], %q[x], %q[v]\n\t" \
+    "vmullb.s16 %q[f], %q[y], %q[v]\n\tvmullt.s16 %q[g], %q[y], %q[v]"
+#define TN_DEPTHWISE_ADD_CODES \
+    "vldrb.s16 %q[v], [%[w]], #8\n\t" \
+    "vmullb.s16 %q[t], %q[x], %q[v]\n\tvadd.i32 %q[c], %q[c], %q[t]\n\t" \
+    "vmullt.s16 %q[t], %q[x], %q[v]\n\tvadd.i32 %q[d], %q[d], %q[t]\n\t" \
+    "vmullb.s16 %q[t], %q[y], %q[v]\n\tvadd.i32 %q[f], %q[f], %q[t]\n\t" \
+    "vmullt.s16 %q[t], %q[y], %q[v]\n\tvadd.i32 %q[g], %q[g], %q[t]"
+#define TN_DEPTHWISE_CODES(text, sum) \
+    do { \
+        tn_halves v; \
+        tn_words t; \
+        __asm__ volatile(text \
+                         : [c] sum(sums->even), [d] sum(sums->odd), [f] sum(sums->other_even), \
+                           [g] sum(sums->other_odd), [v] "=&w"(v), [t] "=&w"(t), [w] "+l"(e->weights) \
+                         : [x] "w"(one), [y] "w"(two) \
+                         : "memory"); \
+    } while (0)
 #define TN_DEPTHWISE_TAP(text, sum, ...) \
     do { \
         tn_halves x; \
@@ -110,15 +131,23 @@ TN_INLINE void tn_depthwise_mve_tap(tn_depthwise_mve_eight *e, tn_mve_sums *sums
         return;
     }
 #endif
-    const tn_halves filter = tn_halves_load(e->weights);
     const tn_halves one = tn_depthwise_mve_codes(e, a);
     const tn_halves two = tn_depthwise_mve_codes(e, a + next);
+#if TN_HAS_DEPTHWISE_TAP
+    if (begin != 0) {
+        TN_DEPTHWISE_CODES(TN_DEPTHWISE_BEGIN_CODES, "=&w");
+    } else {
+        TN_DEPTHWISE_CODES(TN_DEPTHWISE_ADD_CODES, "+w");
+    }
+#else
+    const tn_halves filter = tn_halves_load(e->weights);
     (void)begin;
     sums->even = tn_words_add(sums->even, tn_words_even_products(one, filter));
     sums->odd = tn_words_add(sums->odd, tn_words_odd_products(one, filter));
     sums->other_even = tn_words_add(sums->other_even, tn_words_even_products(two, filter));
     sums->other_odd = tn_words_add(sums->other_odd, tn_words_odd_products(two, filter));
     e->weights += 8;
+#endif
 }
 
 /* Store the codes of one pixel, or of two. */
