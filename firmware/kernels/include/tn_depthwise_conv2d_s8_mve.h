@@ -59,6 +59,22 @@ typedef struct {
                          : [x] "w"(one), [y] "w"(two) \
                          : "memory"); \
     } while (0)
+/* One pixel. */
+#define TN_DEPTHWISE_BEGIN_LONE \
+    "vldrb.s16 %q[v], [%[w]], #8\n\tvmullb.s16 %q[c], %q[x], %q[v]\n\tvmullt.s16 %q[d], %q[x], %q[v]"
+#define TN_DEPTHWISE_ADD_LONE \
+    "vldrb.s16 %q[v], [%[w]], #8\n\t" \
+    "vmullb.s16 %q[t], %q[x], %q[v]\n\tvadd.i32 %q[c], %q[c], %q[t]\n\t" \
+    "vmullt.s16 %q[t], %q[x], %q[v]\n\tvadd.i32 %q[d], %q[d], %q[t]"
+#define TN_DEPTHWISE_LONE(text, sum) \
+    do { \
+        tn_halves v; \
+        tn_words t; \
+        __asm__ volatile(text \
+                         : [c] sum(*even), [d] sum(*odd), [v] "=&w"(v), [t] "=&w"(t), [w] "+l"(e->weights) \
+                         : [x] "w"(codes) \
+                         : "memory"); \
+    } while (0)
 #define TN_DEPTHWISE_TAP(text, sum, ...) \
     do { \
         tn_halves x; \
@@ -150,16 +166,34 @@ TN_INLINE void tn_depthwise_mve_tap(tn_depthwise_mve_eight *e, tn_mve_sums *sums
 #endif
 }
 
-/* Store the codes of one pixel, or of two. */
+/* The same for one pixel. */
+TN_INLINE void tn_depthwise_mve_lone_tap(tn_depthwise_mve_eight *e, tn_words *even, tn_words *odd, const int8_t *a,
+                                         int begin)
+{
+    const tn_halves codes = tn_depthwise_mve_codes(e, a);
+#if TN_HAS_DEPTHWISE_TAP
+    if (begin != 0) {
+        TN_DEPTHWISE_LONE(TN_DEPTHWISE_BEGIN_LONE, "=&w");
+    } else {
+        TN_DEPTHWISE_LONE(TN_DEPTHWISE_ADD_LONE, "+w");
+    }
+#else
+    const tn_halves filter = tn_halves_load(e->weights);
+    (void)begin;
+    *even = tn_words_add(*even, tn_words_even_products(codes, filter));
+    *odd = tn_words_add(*odd, tn_words_odd_products(codes, filter));
+    e->weights += 8;
+#endif
+}
+
+/* Store the codes of two pixels. */
 TN_INLINE void tn_depthwise_mve_store(const tn_depthwise_conv2d_s8_mve *p, const tn_depthwise_mve_eight *e,
-                                      const tn_mve_sums *sums, int two, int8_t *out)
+                                      const tn_mve_sums *sums, int8_t *out)
 {
     tn_mve_eights both;
     tn_mve_scale_eights(&p->scaling, sums, e->constants, &both);
     tn_mve_store_eight(out, both.first, e->lanes);
-    if (two != 0) {
-        tn_mve_store_eight(out + p->channels, both.second, e->lanes);
-    }
+    tn_mve_store_eight(out + p->channels, both.second, e->lanes);
 }
 
 /* Where a pixel's codes begin for the eight. */
@@ -184,15 +218,15 @@ TN_INLINE void tn_depthwise_mve_under(const tn_depthwise_conv2d_s8_mve *p, const
     }
 }
 
-/* The pixel whose window begins at column `left`, and the one right of it when `two`, anywhere.
+/* The pixel whose window begins at column `left`, and the one right of it, anywhere.
  * padding: in_channels codes that stand for what lies outside. */
 TN_INLINE void tn_depthwise_mve_border(const tn_depthwise_conv2d_s8_mve *p, const int8_t *const *rows, int left,
-                                       int two, int8_t *out, const int8_t *padding, const int8_t **taps)
+                                       int8_t *out, const int8_t *padding, const int8_t **taps)
 {
     const int count = p->rows.kernel * p->cols.kernel;
     tn_depthwise_mve_eight e = tn_depthwise_mve_first(p);
     tn_depthwise_mve_under(p, rows, left, padding, taps);
-    tn_depthwise_mve_under(p, rows, two ? left + p->cols.stride : left, padding, taps + 1);
+    tn_depthwise_mve_under(p, rows, left + p->cols.stride, padding, taps + 1);
     for (; e.channel < p->channels; tn_depthwise_mve_next(p, &e)) {
         const int at = tn_depthwise_mve_offset(p, &e);
         tn_mve_sums sums = tn_mve_no_sums();
@@ -201,7 +235,26 @@ TN_INLINE void tn_depthwise_mve_border(const tn_depthwise_conv2d_s8_mve *p, cons
             const int8_t *const a = taps[2 * tap];
             tn_depthwise_mve_tap(&e, &sums, a + at, taps[2 * tap + 1] - a, tap == 0);
         }
-        tn_depthwise_mve_store(p, &e, &sums, two, out + e.channel);
+        tn_depthwise_mve_store(p, &e, &sums, out + e.channel);
+    }
+}
+
+/* The same for the one pixel. */
+TN_INLINE void tn_depthwise_mve_lone(const tn_depthwise_conv2d_s8_mve *p, const int8_t *const *rows, int left,
+                                     int8_t *out, const int8_t *padding, const int8_t **taps)
+{
+    const int count = p->rows.kernel * p->cols.kernel;
+    tn_depthwise_mve_eight e = tn_depthwise_mve_first(p);
+    tn_depthwise_mve_under(p, rows, left, padding, taps);
+    for (; e.channel < p->channels; tn_depthwise_mve_next(p, &e)) {
+        const int at = tn_depthwise_mve_offset(p, &e);
+        tn_words even = tn_words_all(0);
+        tn_words odd = tn_words_all(0);
+        TN_UNROLL(9)
+        for (int tap = 0; tap < count; ++tap) {
+            tn_depthwise_mve_lone_tap(&e, &even, &odd, taps[2 * tap] + at, tap == 0);
+        }
+        tn_mve_store_eight(out + e.channel, tn_mve_scale_sums(&p->scaling, even, odd, e.constants), e.lanes);
     }
 }
 
@@ -231,7 +284,7 @@ TN_INLINE void tn_depthwise_mve_inside(const tn_depthwise_conv2d_s8_mve *p, cons
                 }
                 x[r] += 2 * next;
             }
-            tn_depthwise_mve_store(p, &e, &sums, 1, to);
+            tn_depthwise_mve_store(p, &e, &sums, to);
         }
     }
 }
@@ -243,7 +296,7 @@ TN_INLINE void tn_depthwise_conv2d_s8_mve_row(const tn_depthwise_conv2d_s8_mve *
 {
     const int inside =
         p->rows.kernel <= TN_MVE_TALL && tn_mve_rows_inside(&p->rows, p->border, rows, p->rows.kernel, 1);
-    const int first = tn_mve_inside_first(&p->cols);
+    const int first = (tn_mve_inside_first(&p->cols) + 1) / 2 * 2; /* pairs start at even pixels */
     const int pairs = (tn_mve_inside_end(&p->cols) - first) / 2;
     int x = 0;
     if (!inside || 2 * pairs != p->cols.out) {
@@ -255,11 +308,13 @@ TN_INLINE void tn_depthwise_conv2d_s8_mve_row(const tn_depthwise_conv2d_s8_mve *
             tn_depthwise_mve_inside(p, rows, left, pairs, out);
             x += 2 * pairs;
             out += 2 * pairs * p->channels;
+        } else if (p->cols.out % 2u == 0u || x + 1 < p->cols.out) {
+            tn_depthwise_mve_border(p, rows, left, out, scratch, taps);
+            x += 2;
+            out += 2 * p->channels;
         } else {
-            const int two = x + 1 < p->cols.out && !(inside && pairs > 0 && x + 1 == first);
-            tn_depthwise_mve_border(p, rows, left, two, out, scratch, taps);
-            x += two ? 2 : 1;
-            out += (two ? 2 : 1) * p->channels;
+            tn_depthwise_mve_lone(p, rows, left, out, scratch, taps);
+            x += 1;
         }
     }
 }
