@@ -85,7 +85,7 @@ def emit_files(
 def emitter_stack(emitter: Emitter) -> int:
     """Stack in bytes that one call of the generated code needs at most."""
     stems = {kernel for lowered in emitter.translations() for kernel in lowered.kernels}
-    return stack_bound(stems, _inline_scratch(emitter)) + emitter.extra_stack
+    return stack_bound(stems, _inline_scratch(emitter), emitter.target.tiers) + emitter.extra_stack
 
 
 def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:

@@ -18,14 +18,19 @@ needs_compiler = pytest.mark.skipif(
 
 
 def test_every_kernel_has_a_recorded_frame() -> None:
-    assert {path.stem for path, _ in kernel_files()} == set(RECORDED["bytes"])
+    recorded = {"portable": RECORDED["bytes"], **RECORDED["tiers"]}
+    assert {(tier, path.stem) for tier, path, _ in kernel_files()} == {
+        (tier, stem) for tier, frames in recorded.items() for stem in frames
+    }
 
 
 @needs_compiler
 @pytest.mark.parametrize("core", CORES)
 def test_recorded_frames_are_upper_bounds(core: str, tmp_path: Path) -> None:
-    for source in (path for path, other in kernel_files() if other == core):
-        assert file_frame(source, core, tmp_path) <= RECORDED["bytes"][source.stem], source.stem
+    recorded = {"portable": RECORDED["bytes"], **RECORDED["tiers"]}
+    for tier, source, cores in kernel_files():
+        if core in cores:
+            assert file_frame(source, core, tmp_path) <= recorded[tier][source.stem], source.stem
 
 
 @needs_compiler
@@ -39,6 +44,12 @@ def test_recorded_frames_bound_inline_kernels_in_other_layers(core: str, schedul
             assert frame <= RECORDED["inline"][kernel], kernel
             found.add(kernel)
     assert found
+
+
+def test_the_bound_is_that_of_the_tier_whose_kernel_it_is() -> None:
+    tier = RECORDED["tiers"]["mve"]["tn_mean_s8"] - RECORDED["bytes"]["tn_mean_s8"]
+    assert tier != 0
+    assert stack_bound(["tn_mean_s8"], tiers=("mve", "portable")) - stack_bound(["tn_mean_s8"]) == tier
 
 
 def test_bound_covers_the_deepest_kernel() -> None:

@@ -31,7 +31,8 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
     constants, scaling = channel_constants(lowered, params["output"], channels_of(params["out_channels"]))
     fields = _windows(params) | {"in_zero_point": params["in_zero_point"], "scaling": scaling}
     if used <= _FEW:
-        return few(lowered, call, fields, filters, constants)
+        padding = border(params["rows"], params["cols"]["in"] * params["in_channels"], params["in_zero_point"])
+        return few(lowered, call, fields, filters, constants, padding)
     runs, in_place = _runs(params, taps)
     run = used // taps if in_place else -(-used // _HALVES) * _HALVES
     fields |= {"shape": {"runs": runs, "run": run, "in_place": int(in_place)}}
@@ -49,12 +50,14 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:
 
 
 def few(
-    lowered: Lowered, call: Call, fields: Mapping[str, Init], filters: npt.NDArray[np.int8], constants: Array
+    lowered: Lowered,
+    call: Call,
+    fields: Mapping[str, Init],
+    filters: npt.NDArray[np.int8],
+    constants: Array,
+    padding: tuple[Array, ...],
 ) -> Lowered:
-    """The layer with channels as lanes: filters (outputs, used), used at most TN_MVE_FEW."""
-    cols = fields["cols"]
-    assert isinstance(cols, Mapping)
-    padding = border(fields["rows"], cols["in"] * fields["in_channels"], fields["in_zero_point"])
+    """The layer with channels as lanes: filters (outputs, used), used at most TN_MVE_FEW; a row of padding, if any."""
     found = inlined(
         lowered,
         call,
