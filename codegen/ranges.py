@@ -120,7 +120,8 @@ def _monotone(graph: Graph, node: Node, found: Mapping[int, Range]) -> list[Rang
             if tensor.data is not None:
                 values[index] = tensor.data
             else:
-                values[index] = np.broadcast_to(getattr(found[index], end).astype(np.int8), tensor.shape)
+                codes = getattr(found[index], end).astype(np.int8)  # of one channel where there is no axis
+                values[index] = np.broadcast_to(codes if tensor.shape else codes[0], tensor.shape)
         results = interpreter.OPERATORS[node.op](interpreter.Step(graph, node, values))
         ends.append([r.reshape(-1, channels(graph.tensors[i])) for r, i in zip(results, node.outputs, strict=True)])
     return [

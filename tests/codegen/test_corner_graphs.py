@@ -178,6 +178,13 @@ def y_flat(net: Net, y: int) -> int:
     return net.add("RESHAPE", [y, net.constant([12])], (12,), Q)
 
 
+def test_a_mean_without_any_axis_left_is_reshaped(host: BulkHost) -> None:
+    net = Net()
+    x = net.tensor((1, 3, 4), **Q)
+    mean = net.add("MEAN", [x, net.constant([0, 1, 2])], (), R, keep_dims=False)
+    agree(host, net, [x], [net.add("RESHAPE", [mean, net.constant([1, 1])], (1, 1), R)], codes(1, 3, 4))
+
+
 def test_a_reshaped_constant(host: BulkHost) -> None:
     net = Net()
     x = net.tensor((2, 6), **Q)
