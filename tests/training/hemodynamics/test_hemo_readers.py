@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ppg_sets import circulation_waves, write_wfdb
 from thumbnet.training.errors import ConfigError, DatasetError, RecordingError, TrainingError
+from thumbnet.training.hemodynamics.protocols import RANDOM_SEGMENT, divide
 from thumbnet.training.hemodynamics.readers.npy_pair import read_npy_pair, write_npy_pair
 from thumbnet.training.hemodynamics.readers.ppg_bp import read_ppg_bp
 from thumbnet.training.hemodynamics.readers.pulsedb import official_division, read_pulsedb
@@ -104,6 +105,8 @@ def test_ppg_bp_as_it_is(shared_dir):
     assert (found.label("SBP").min(), found.label("SBP").max()) == (80, 182)
     for subject in np.unique(found.subjects)[:20]:
         assert len(np.unique(found.labels[found.subjects == subject], axis=0)) == 1
+    assert len(np.unique(found.records)) == len(found)
+    assert divide(found, RANDOM_SEGMENT).dropped == 0  # segments are apart, though nobody knows when they were taken
     config = DataConfig(source="ppg-bp", folder=str(shared_dir / "data" / "ppg" / "ppg-bp"))
     assert len(cross_data(DataConfig(subjects=20, each=2), config).division.test) == len(found)
 

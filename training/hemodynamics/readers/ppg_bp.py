@@ -44,7 +44,8 @@ def read_ppg_bp(path: Path | str, config: WindowConfig | None = None) -> PpgWind
     -------
     PpgWindows
         One window for each segment, in which its whole beats are repeated (2.1 s hold two or three); SBP, DBP and HR.
-        The three segments of a person share the one reading, so that there is no earlier one: onsets are all 0.
+        The three segments of a person are records of their own without a common clock; they share the one reading, so
+        that there is no earlier one.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def read_ppg_bp(path: Path | str, config: WindowConfig | None = None) -> PpgWind
         labels=np.stack([np.asarray(table[name], float)[rows_] for name in ("sbp", "dbp", "hr")], axis=1),
         tasks=TASKS,
         subjects=subjects,
-        records=subjects,
+        records=np.char.add(subjects, np.char.mod("/%d", _numbers(subjects))),
         onsets=np.zeros(len(rows)),
         people=people,
         rate=config.rate,
@@ -89,6 +90,11 @@ def read_ppg_bp(path: Path | str, config: WindowConfig | None = None) -> PpgWind
             "one cuff reading per person, shared by its segments: nobody has an earlier one",
         ),
     )
+
+
+def _numbers(subjects: np.ndarray) -> np.ndarray:
+    """Number of each segment among those of its person, from 1."""
+    return np.array([int((subjects[:row] == name).sum()) + 1 for row, name in enumerate(subjects)])
 
 
 def _table_of(path: Path) -> Mapping[str, Any]:
