@@ -10,17 +10,21 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from . import passes
-from .cost import CostModel, Estimate, work_of
+from .cost import CostModel, Estimate
 from .errors import OptionError
 from .ir import Graph
 from .ops import operator_of
 from .partition import Partition, partition
+from .passes.fuse_depthwise import joinable, lean
+from .passes.late_links import links
 from .passes.swap_axes import swap_axes
 from .schedule import Draft, Schedule, check_outputs, make_schedule
 from .segments import STORE_ALL, Builder, find_walks
 from .targets import Target
 
 SCHEDULES = ("whole", "stream", "stream-h", "stream-w", "auto", "min-ram", "min-instructions")
+#: Fusions that are made only where memory times instructions falls, with the layers that can take part.
+OPTIONAL: Mapping[str, Callable[[Graph], frozenset[int]]] = {"fuse-depthwise": joinable, "late-links": links}
 _SWEEPS = 2
 _MOST_OPTIONS = 6
 #: Estimates cannot tell instructions that lie closer together than this.
@@ -68,6 +72,8 @@ class Candidate:
         State, and the input where it counts.
     borders : mapping of int to int
         Position behind which layers run again, by number of the segment.
+    apart : frozenset of int
+        Layers, by number of the node, that :data:`OPTIONAL` fusions leave as they are because it would not pay.
     others : tuple of Candidate
         Those that it was preferred to.
     """
@@ -79,6 +85,7 @@ class Candidate:
     ram_bytes: int
     estimate: Estimate
     borders: Mapping[int, int]
+    apart: frozenset[int] = frozenset()
     others: tuple[Candidate, ...] = ()
 
     @property
@@ -105,7 +112,9 @@ def choose(
     """
     check_outputs(graph)
     rank = _rank(name, limits)
-    found = [_along(graph, axis, target, rank, limits, disable, spread) for axis in _axes(name)]
+    # Estimates cannot tell the few instructions of an optional fusion: what it saves in memory counts too.
+    pays = _rank("stream", NO_LIMITS) if _by_work(name, limits) else rank
+    found = [_along(graph, axis, target, rank, pays, limits, disable, spread) for axis in _axes(name)]
     candidates = tuple(candidate for candidate in found if candidate is not None)
     if not candidates:
         raise OptionError(f"schedule '{name}' is not possible: the model's first layer needs its whole input")
@@ -148,66 +157,104 @@ def _no_room(best: Candidate, limits: Limits) -> str:
 
 
 def _along(
-    graph: Graph, axis: str, target: Target, rank: _Rank, limits: Limits, disable: Collection[str], spread: int
+    graph: Graph,
+    axis: str,
+    target: Target,
+    rank: _Rank,
+    pays: _Rank,
+    limits: Limits,
+    disable: Collection[str],
+    spread: int,
 ) -> Candidate | None:
     """The best way to stream along an axis, if there is any; the only one by whole tensors for the axis ''."""
-    part, swapped = _parted(graph, axis, target, disable)
-    if part is None:
-        return None
+    variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
     model = CostModel(target)
-    search = _Search(part, target, model, rank, spread)
+
+    def searched(apart: frozenset[int]) -> _Search | None:
+        part, _ = _parted(graph, axis, target, disable, apart)
+        return None if part is None else _Search(part, target, model, rank, pays, spread)
+
+    plain = passes.fuse(variant, target, {*disable, *OPTIONAL})
+    optional = {name: frozenset[int]() if name in disable else find(plain) for name, find in OPTIONAL.items()}
+    apart = frozenset[int]().union(*optional.values())
+    search = searched(apart)
+    for name in OPTIONAL if search is not None else ():
+        fewer = apart - (optional[name] if axis else optional[name] & lean(plain))
+        other = searched(fewer) if fewer != apart else None
+        if search is not None and other is not None and other.worth() < search.worth():
+            search, apart = other, fewer
+    if search is None:
+        return None
     borders = search.borders()
     schedule = make_schedule(search.builder.program(borders), target)
     state = schedule.state_bytes(target)
     held = sum(graph.tensors[i].bytes for i in graph.inputs) if limits.holds_input and not axis else 0
     name = f"stream-{axis}" if axis else "whole"
-    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule), borders)
+    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule), borders, apart)
 
 
 def _parted(
-    graph: Graph, axis: str, target: Target, disable: Collection[str]
+    graph: Graph, axis: str, target: Target, disable: Collection[str], apart: Collection[int]
 ) -> tuple[Partition | None, frozenset[int]]:
     variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
-    return partition(passes.fuse(variant, target, disable), target, streamed=bool(axis)), swapped
+    return partition(passes.fuse(variant, target, disable, apart), target, streamed=bool(axis)), swapped
 
 
 def draft_like(graph: Graph, chosen: Candidate, target: Target, disable: Collection[str] = ()) -> Draft | None:
     """The draft of a graph that runs the way that was chosen for another of its structure; None where it cannot."""
-    part, _ = _parted(graph, "" if chosen.name == "whole" else chosen.name[-1], target, disable)
+    part, _ = _parted(graph, "" if chosen.name == "whole" else chosen.name[-1], target, disable, chosen.apart)
     return None if part is None else Draft(Builder(part).program(chosen.borders), target)
+
+
+def _rows_on_stack(draft: Draft) -> int:
+    """Bytes that a layer of two keeps on the stack between them: they are no part of the state, but of RAM."""
+    chains = [step.lowered.chain for step in draft.steps]
+    return max((chain.bytes for chain in chains if chain is not None and chain.on_stack), default=0)
 
 
 class _Search:
     """Improves the borders between segments, one at a time."""
 
-    def __init__(self, part: Partition, target: Target, model: CostModel, rank: _Rank, spread: int) -> None:
+    def __init__(
+        self, part: Partition, target: Target, model: CostModel, rank: _Rank, pays: _Rank, spread: int
+    ) -> None:
         self.part = part
         self.target = target
         self.model = model
         self.rank = rank
+        self.pays = pays
         self.builder = Builder(part, spread)
         self.macs = {p: operator_of(s.node).macs(part.graph, s.node) for p, s in part.stages.items()}
 
     def borders(self) -> Mapping[int, int]:
         """The best ones found, by number of the segment."""
         best: dict[int, int] = {}
-        value = self._value(best)
+        value = self.value(best)
         for _ in range(_SWEEPS):
             before = value
             for number in reversed(range(1, self.part.walks)):
                 for option in self._options(best, number):
                     trial = {**best, number: option}
-                    found = self._value(trial)
+                    found = self.value(trial)
                     if found < value:
                         best, value = trial, found
             if value == before:
                 break
         return best
 
-    def _value(self, borders: Mapping[int, int]) -> tuple[float, ...]:
+    def value(self, borders: Mapping[int, int]) -> tuple[float, ...]:
+        """How good the schedule with these borders is; smaller is better."""
+        return self.rank(*self._asked(borders))
+
+    def worth(self) -> tuple[float, ...]:
+        """What tells whether an optional fusion pays; smaller is better."""
+        return self.pays(*self._asked({}))
+
+    def _asked(self, borders: Mapping[int, int]) -> tuple[int, float, float]:
+        """RAM and flash in bytes, and instructions."""
         draft = Draft(self.builder.program(borders), self.target)
-        work = sum(self.model.instructions(work_of(self.part.graph, step)) for step in draft.steps)
-        return self.rank(draft.least_state(), self.model.flash(draft.steps), work)
+        work = sum(self.model.instructions(self.part.graph, step) for step in draft.steps)
+        return draft.least_state() + _rows_on_stack(draft), self.model.flash(draft.steps), work
 
     def _options(self, borders: Mapping[int, int], number: int) -> list[int]:
         """Borders worth trying: no other stores less for the same work."""

@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .emit_steps import element_count
-from .ir import Graph
+from .ir import Graph, Node
 from .ops import operator_of
 from .ops.base import Array, Lowered
 from .schedule import Schedule, Step
 from .segments import Segment
 from .targets import Target
 
+#: What a layer saves in a stream for each row that it makes and keeps to itself: another layer to try and to call.
+_STAGE_CALL = 20
 DATA = Path(__file__).parent / "cost.json"
 
 #: Bytes of one element of each array type.
@@ -73,26 +75,36 @@ def array_bytes(array: Array) -> int:
 
 
 def kernel_of(lowered: Lowered) -> str:
-    """Name under which the cost of a layer is listed."""
+    """Name under which the cost of a call is listed."""
     if lowered.inline:
         return lowered.inline
-    return lowered.calls[-1].function.removesuffix("_row").removesuffix("_run") if lowered.calls else ""
+    name = lowered.calls[-1].function if lowered.calls else ""
+    for way in ("_row", "_run", "_few"):
+        name = name.removesuffix(way)
+    return name
 
 
-def work_of(graph: Graph, step: Step) -> Work:
-    """Work of a layer over one inference."""
+def works_of(graph: Graph, step: Step) -> list[Work]:
+    """Work of a layer over one inference, kernel by kernel where it has two."""
+    chain = step.lowered.chain
+    if chain is None:
+        return [_work(graph, step, step.node, step.lowered)]
+    return [_work(graph, step, node, part) for node, part in zip(chain.nodes, step.lowered.parts, strict=True)]
+
+
+def _work(graph: Graph, step: Step, node: Node, lowered: Lowered) -> Work:
     stage = step.stage
-    tensors = [graph.tensors[t] for t in (*step.node.inputs, *step.node.outputs) if t is not None]
-    macs = operator_of(step.node).macs(graph, step.node)
+    tensors = [graph.tensors[t] for t in (*node.inputs, *node.outputs) if t is not None]
+    macs = operator_of(node).macs(graph, node)
     # Layers that multiply are told by that; what they read is part of it.
-    counted = step.node.outputs if macs else [t.index for t in tensors if t.data is None]
+    counted = node.outputs if macs else [t.index for t in tensors if t.data is None]
     codes = max(graph.tensors[t].elements for t in counted)
-    calls = len(step.lowered.calls)
+    calls = len(lowered.calls)
     if stage is not None:
-        calls *= stage.slices
-    elif step.lowered.window_rows:
-        calls *= graph.output(step.node).shape[1] if len(graph.output(step.node).shape) == 4 else 1
-    return Work(kernel_of(step.lowered), macs, codes, calls)
+        calls *= stage.slices if step.lowered.chain is None else graph.output(node).shape[1]
+    elif lowered.window_rows:
+        calls *= graph.output(node).shape[1] if len(graph.output(node).shape) == 4 else 1
+    return Work(kernel_of(lowered), macs, codes, calls)
 
 
 @cache
@@ -111,15 +123,20 @@ class CostModel:
         self._try: float = core["try"]
         self._code: Mapping[str, int] = data["code_bytes"]
 
-    def instructions(self, work: Work) -> float:
+    def instructions(self, graph: Graph, step: Step) -> float:
         """Instructions of a layer over one inference."""
+        told = sum(self._told(work) for work in works_of(graph, step))
+        chain = step.lowered.chain
+        return told if chain is None or step.stage is None else told - _STAGE_CALL * chain.length
+
+    def _told(self, work: Work) -> float:
         per_mac, per_code, per_call = self._kernels.get(work.kernel, self._kernels["other"])
         return per_mac * work.macs + per_code * work.codes + per_call * work.calls
 
     def estimate(self, schedule: Schedule) -> Estimate:
         """Instructions and flash of a schedule."""
         graph = schedule.program.graph
-        costs = {step.index: self.instructions(work_of(graph, step)) for step in schedule.steps}
+        costs = {step.index: self.instructions(graph, step) for step in schedule.steps}
         total, pushes = sum(costs.values()), np.zeros(1)
         for segment in (s for s in schedule.program.segments if s is not None):
             steps = [s for s in schedule.steps if s.stage is not None and s.segment == segment.number]
@@ -143,9 +160,10 @@ class CostModel:
     def flash(self, steps: Sequence[Step]) -> int:
         """Bytes of constants and code."""
         first = [step for step in steps if not step.again]
-        constants = sum(array_bytes(array) for step in first for array in step.lowered.arrays)
-        shared = {kernel for step in first for kernel in step.lowered.kernels}
+        parts = [part for step in first for part in step.lowered.parts]
+        constants = sum(array_bytes(array) for part in parts for array in part.arrays)
+        shared = {kernel for part in parts for kernel in part.kernels}
         code = sum(self._code.get(kernel, self._code["other"]) for kernel in shared)
-        own = sum(self._code.get(step.lowered.inline, self._code["inline"]) for step in first if step.lowered.inline)
+        own = sum(self._code.get(part.inline, self._code["inline"]) for part in parts if part.inline)
         per_step = [self._code["stage"] if step.stage else self._code["step"] for step in steps]
         return constants + code + own + sum(per_step) + self._code["model"]

@@ -31,8 +31,9 @@ def emit_files(
     prefix = emitter.prefix
     schedule = emitter.schedule
     state_bytes = emitter.state_bytes()
-    stems = {kernel for lowered in emitter.translations() for kernel in lowered.kernels}
-    inline = {lowered.inline for lowered in emitter.translations() if lowered.inline}
+    parts = [part for lowered in emitter.translations() for part in lowered.parts]
+    stems = {kernel for part in parts for kernel in part.kernels}
+    inline = {part.inline for part in parts if part.inline}
     headers = sorted(
         {kernel_header(stem) for stem in stems}
         | {f"{stem}.h" for stem in inline}
@@ -63,7 +64,7 @@ def emit_files(
         "arena_words": max(schedule.plan.bytes, 4) // 4,
         "state_bytes": state_bytes,
         "stack_bytes": emitter_stack(emitter),
-        "uses_arena": any(p.kind == "arena" for p in schedule.places.values()),
+        "uses_arena": bool(schedule.between) or any(p.kind == "arena" for p in schedule.places.values()),
         "uses_state": schedule.window_rows > 0 or schedule.plan.bytes > 0,
     }
     files = {
@@ -84,8 +85,9 @@ def emit_files(
 
 def emitter_stack(emitter: Emitter) -> int:
     """Stack in bytes that one call of the generated code needs at most."""
-    stems = {kernel for lowered in emitter.translations() for kernel in lowered.kernels}
-    return stack_bound(stems, _inline_scratch(emitter), emitter.target.tiers) + emitter.extra_stack
+    stems = {kernel for lowered in emitter.translations() for part in lowered.parts for kernel in part.kernels}
+    scratch, between = _inline_scratch(emitter), _between(emitter.schedule)
+    return stack_bound(stems, scratch, emitter.target.tiers, between) + emitter.extra_stack
 
 
 def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:
@@ -95,10 +97,17 @@ def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:
     def local(scratch: Sequence[Scratch]) -> int:
         return sum(-(-item.length * sizes[item.ctype] // 8) * 8 for item in scratch)
 
-    lowered = {step.index: step.lowered for step in emitter.schedule.steps if step.lowered.inline}
-    own = [(low.inline, local(low.scratch)) for low in emitter.translations() if low.inline]
-    copies = {copy.name: copy for copy in emitter.shared.values()}.values()
-    return own + [(lowered[copy.first].inline, local(copy.scratch) + copy.stack_bytes) for copy in copies]
+    parts = {step.index: step.lowered.parts for step in emitter.schedule.steps}
+    every = [part for lowered in emitter.translations() for part in lowered.parts]
+    own = [(part.inline, local(part.scratch)) for part in every if part.inline]
+    shared = emitter.shared.items()
+    return own + [(parts[n][number].inline, local(copy.scratch) + copy.stack_bytes) for (n, number), copy in shared]
+
+
+def _between(schedule: Schedule) -> list[int]:
+    """Bytes of the rows that chains keep for a moment, with pointers to them."""
+    chains = [step.lowered.chain for step in schedule.steps if step.lowered.chain is not None]
+    return [(aligned(chain.bytes) if chain.on_stack else 0) + 8 * chain.made for chain in chains]
 
 
 def layer_infos(model: Graph, graph: Graph, schedule: Schedule) -> tuple[LayerInfo, ...]:
@@ -114,7 +123,7 @@ def layer_infos(model: Graph, graph: Graph, schedule: Schedule) -> tuple[LayerIn
 def _layer_info(model: Graph, tensors: Mapping[int, Tensor], step: Step) -> LayerInfo:
     index = step.node.outputs[0]
     output = tensors[index]
-    arrays = () if step.again else step.lowered.arrays
+    arrays = [] if step.again else [array for part in step.lowered.parts for array in part.arrays]
     return LayerInfo(
         index=step.index,
         node=step.node.index,

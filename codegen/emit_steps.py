@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .ir import Graph
 from .literals import c_array, c_initializer, check_prefix, comment_safe, is_struct
-from .ops.base import Array, Call, Lowered, Scratch
+from .ops import operator_of
+from .ops.base import Array, Call, Chain, Init, Lowered, Scratch
 from .schedule import Schedule, Step
 from .sharing import HEAVY_MACS, LIGHT_MACS, Shared, Use, share_modes, share_twins
 from .streaming import slice_bytes
@@ -40,12 +43,12 @@ class StructText:
 
 @dataclass(frozen=True)
 class FunctionText:
-    """A copy of an inline kernel, a layer's own or a shared one: its parameters, locals and the call."""
+    """A function of a layer: a copy of an inline kernel, its own or a shared one, or both calls of a chain."""
 
     name: str
     parameters: str
     local: list[str]
-    call: str
+    body: list[str]
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,11 @@ class Emitter:
 
     def share_kernels(self, size: bool) -> None:
         """Give light twins one copy of their inline kernel; with `size`, layers of a kind and all twins."""
-        steps = [step for step in self.schedule.steps if step.lowered.inline and not step.again]
+        uses = _uses(self.graph, (step for step in self.schedule.steps if not step.again))
         if size:
-            self.shared = share_modes(_uses(step for step in steps if step.macs < HEAVY_MACS), self.prefix)
-        twins = [step for step in steps if size or step.macs < LIGHT_MACS]
-        left = [use for use in _uses(twins) if (use.step, use.number) not in self.shared]
+            self.shared = share_modes([use for use in uses if use.macs < HEAVY_MACS], self.prefix)
+        twins = [use for use in uses if size or use.macs < LIGHT_MACS]
+        left = [use for use in twins if (use.step, use.number) not in self.shared]
         self.shared |= share_twins(left, self.prefix)
 
     def place(self, tensor: int) -> str:
@@ -131,7 +134,7 @@ class Emitter:
         """Constant tensors that kernels read as ordinary inputs."""
         used: dict[int, ArrayText] = {}
         for step in self.schedule.steps:
-            text = " ".join(argument for call in step.lowered.calls for argument in call.arguments)
+            text = " ".join(a for part in step.lowered.parts for call in part.calls for a in call.arguments)
             for position, index in enumerate(step.node.inputs):
                 if index is None or f"{{in{position}}}" not in text:
                     continue
@@ -156,11 +159,12 @@ class Emitter:
 
     def window(self, step: Step) -> str:
         """C expression of the address of the window that a layer moves along the stream."""
-        return f"&{self.base(step)}.rows"
+        return f"&{self.base(step)}.rows" if step.lowered.chain is None else f"&{axis_name(self.base(step))}"
 
     def border(self, step: Step) -> str:
         """C expression of what row pointers of padding point at."""
-        return f"{self.base(step)}_{step.lowered.border}" if step.lowered.border else "NULL"
+        name, base = step.lowered.parts[0].border, self.base(step)
+        return f"{base}_{name}" if step.lowered.chain is None and name else f"{base}_0_{name}" if name else "NULL"
 
     def finish(self, step: Step, places: Mapping[str, str]) -> list[str]:
         """C statements that turn the accumulator of a reduction over a stream into its output."""
@@ -189,30 +193,68 @@ class Emitter:
 
     def step(self, step: Step, places: Mapping[str, str]) -> StepText:
         """A layer with its tensors at these places; constants come with its first step."""
+        base, lowered = self.base(step), step.lowered
+        text = StepText(step.index, self.comment(step), [], [], [], [] if step.stage else self.observe(step), [])
+        if lowered.chain is not None:
+            self._chain(step, lowered.chain, places, text)
+        else:
+            for number in range(len(lowered.calls)):
+                name = base if len(lowered.calls) == 1 else f"{base}_{number}"
+                call, names = self._call(step, lowered, number, number, name, base, text)
+                text.calls.append(call_text(call, {**names, **places}))
+            text.arrays.extend(self.array(array, f"{base}_{array.name}") for array in lowered.arrays)
+        return replace(text, arrays=[], structs=[], functions=[]) if step.again else text
+
+    def _call(
+        self, step: Step, lowered: Lowered, number: int, position: int, name: str, arrays: str, text: StepText
+    ) -> tuple[Call, Mapping[str, str]]:
+        """The call as it is written, with its parameters and function added to `text`."""
+        call = lowered.calls[position]
+        names = {array.name: f"{arrays}_{array.name}" for array in lowered.arrays} | {"params": f"&{name}"}
+        if call.struct:
+            text.structs.append(struct_text(call, name, names))
+        shared = self.shared.get((step.first, number))
+        if shared is not None:
+            if shared.first == step.index and all(f.name != shared.name for f in text.functions):
+                text.functions.append(_shared_function(call, shared, names))
+            call = replace(call, function=shared.name, arguments=("{params}", *_passed(call)))
+        elif lowered.inline:
+            text.functions.append(_function(call, f"{name}_step", names, lowered.scratch))
+            call = replace(call, function=f"{name}_step", arguments=_passed(call))
+        return call, names
+
+    def _chain(self, step: Step, chain: Chain, places: Mapping[str, str], text: StepText) -> None:
+        """Both kernels of a layer, with the function that calls them for one row of output."""
         base = self.base(step)
-        names = {array.name: f"{base}_{array.name}" for array in step.lowered.arrays} | dict(places)
-        structs: list[StructText] = []
-        calls: list[str] = []
-        functions: list[FunctionText] = []
-        for number, call in enumerate(step.lowered.calls):
-            name = base if len(step.lowered.calls) == 1 else f"{base}_{number}"
-            if call.struct:
-                structs.append(struct_text(call, name, names))
-            shared = self.shared.get((step.first, number))
-            if shared is not None:
-                if shared.first == step.index:
-                    functions.append(_shared_function(call, shared, names))
-                call = replace(call, function=shared.name, arguments=("{params}", *_passed(call)))
-            elif step.lowered.inline:
-                scratch = step.lowered.scratch
-                functions.append(_function(call, f"{name}_step", {**names, "params": f"&{name}"}, scratch))
-                call = replace(call, function=f"{name}_step", arguments=_passed(call))
-            calls.append(call_text(call, {**names, "params": f"&{name}"}))
-        arrays = [self.array(array, names[array.name]) for array in step.lowered.arrays]
-        observe = [] if step.stage else self.observe(step)
-        if step.again:
-            return StepText(step.index, self.comment(step), [], [], calls, observe, [])
-        return StepText(step.index, self.comment(step), arrays, structs, calls, observe, functions)
+        text.structs.append(StructText(axis_name(base), "tn_axis", _fields(chain.rows, {})))
+        called = []
+        for number, part in enumerate(step.lowered.parts):
+            name = f"{base}_{number}"
+            called.append(self._call(step, part, number, 0, name, name, text))
+            text.arrays.extend(self.array(array, f"{name}_{array.name}") for array in part.arrays)
+        (first, first_names), (second, second_names) = called
+        function = chain_function(f"{base}_rows", chain, first, first_names, second, second_names)
+        text.functions.append(function)
+        given = [key for key in ("rows", "y", "out0", "between") if _PARAMETERS[key] in function.parameters]
+        held = self.schedule.between.get(step.node.outputs[0], 0)
+        names = {**places, "between": f"arena + {held}" if held else "arena"}
+        if step.stage is not None:
+            text.calls.append(call_text(Call(function.name, tuple(f"{{{key}}}" for key in given)), names))
+            return
+        size, out = slice_bytes(self.graph.input(step.node, 0)), slice_bytes(self.graph.output(step.node))
+        border = self.border(step)
+        pointers = f"&{axis_name(base)}, {places['in0']}, {size}, (int)y"
+        rows = places["rows"]
+        window = (
+            f"tn_window_rows({pointers}, {rows})"
+            if border == "NULL"
+            else f"tn_border_rows({pointers}, {border}, {rows})"
+        )
+        names |= {"y": "y", "out0": f"{places['out0']} + (size_t)y * {out}"}
+        call = call_text(Call(function.name, tuple(f"{{{key}}}" for key in given)), names)
+        text.calls.extend(
+            [f"for (unsigned y = 0; y < {chain.rows['out']}u; ++y) {{", f"    {window};", f"    {call}", "}"]
+        )
 
     def observe(self, step: Step) -> list[str]:
         """Show the whole output, slice by slice where its axes are exchanged."""
@@ -247,10 +289,22 @@ class Emitter:
         return f"{text}, '{comment_safe(target.name)}'"
 
 
-def _uses(steps: Iterable[Step]) -> list[Use]:
-    return [
-        Use(step.index, number, call, step.lowered) for step in steps for number, call in enumerate(step.lowered.calls)
-    ]
+def _uses(graph: Graph, steps: Iterable[Step]) -> list[Use]:
+    """Calls of inline kernels; those of a chain are numbered by its parts."""
+    found = []
+    for step in steps:
+        chain = step.lowered.chain
+        nodes = (step.node,) if chain is None else chain.nodes
+        for number, (part, node) in enumerate(zip(step.lowered.parts, nodes, strict=True)):
+            if part.inline:
+                (call,) = part.calls
+                found.append(Use(step.index, number, call, part, operator_of(node).macs(graph, node)))
+    return found
+
+
+def axis_name(base: str) -> str:
+    """Name of the window of a layer that is a chain."""
+    return f"{base}_axis"
 
 
 def element_count(array: Array) -> int:
@@ -260,8 +314,11 @@ def element_count(array: Array) -> int:
 
 def struct_text(call: Call, name: str, names: Mapping[str, str]) -> StructText:
     """Parameters of a call as a constant."""
-    fields = [(key, c_initializer(value, names)) for key, value in call.params.items()]
-    return StructText(name, call.struct, fields)
+    return StructText(name, call.struct, _fields(call.params, names))
+
+
+def _fields(params: Mapping[str, Init], names: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(key, c_initializer(value, names)) for key, value in params.items()]
 
 
 def call_text(call: Call, names: Mapping[str, str]) -> str:
@@ -275,6 +332,7 @@ _PARAMETERS = {
     "y": "unsigned y",
     **{f"in{position}": f"const int8_t *in{position}" for position in range(2)},
     "out0": "int8_t *out0",
+    "between": "int8_t *between",
 }
 
 
@@ -290,8 +348,31 @@ def _function(call: Call, name: str, names: Mapping[str, str], scratch: Sequence
         name,
         ", ".join(_PARAMETERS[key] for key in given),
         [f"{item.ctype} {item.name}[{item.length}] TN_SCRATCH;" for item in scratch],
-        call_text(call, local),
+        [call_text(call, local)],
     )
+
+
+def chain_function(
+    name: str, chain: Chain, first: Call, first_names: Mapping[str, str], second: Call, second_names: Mapping[str, str]
+) -> FunctionText:
+    """The function of a chain for one row of output, which keeps the rows in between on its stack or is given room."""
+    local = [f"int8_t between[{chain.bytes}] TN_SCRATCH;"] if chain.on_stack else []
+    local.append(f"const int8_t *made[{chain.made}];")
+    last = call_text(second, {**second_names, "rows": "made", "y": "y", "out0": "out0"})
+    if chain.made == 1:
+        make = call_text(first, {**first_names, "rows": "rows", "y": "y", "out0": "between"})
+        body = ["made[0] = between;", make, last]
+    else:
+        at = f"between + r * {chain.row_bytes}u"
+        names = {**first_names, "rows": f"rows + r * {chain.distance}u", "y": f"{chain.made}u * y + r", "out0": at}
+        make = call_text(first, names)
+        ends = chain.length % chain.made != 0
+        guard = [f"    if ({chain.made}u * y + r < {chain.length}u) {{", f"        {make}", "    }"]
+        body = [f"for (unsigned r = 0; r < {chain.made}u; ++r) {{", f"    made[r] = {at};"]
+        body += [*(guard if ends else [f"    {make}"]), "}", last]
+    counts = any(re.search(r"\by\b", line) for line in body)
+    parameters = ("rows", *(("y",) if counts else ()), "out0", *(() if chain.on_stack else ("between",)))
+    return FunctionText(name, ", ".join(_PARAMETERS[key] for key in parameters), local, body)
 
 
 def _shared_function(call: Call, shared: Shared, names: Mapping[str, str]) -> FunctionText:

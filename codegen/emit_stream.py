@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .emit_steps import Emitter, StepText
+from .ops.base import SUM_BYTES
 from .schedule import Step
 from .segments import Segment
 from .streaming import Stage, slice_bytes
@@ -164,8 +165,9 @@ class _SegmentWriter:
         window = self.emitter.window(step)
         windowed = stage.lowered.window_rows > 0
         fired = f"s->done[{order + 1}]"
+        step_text = f" * {stage.window.stride}u" if stage.window.stride > 1 else ""
         ready = [
-            f"tn_stream_ready({window}, {fired}, {count})" if windowed else f"{fired} < {count}"
+            f"tn_stream_ready({window}, {fired}, {count})" if windowed else f"{fired}{step_text} < {count}"
             for count in dict.fromkeys(self._arrived(t) for t in stage.sources)
         ]
         after = [tensor for other in self.segment.stages[order + 1 :] for tensor in other.sources]
@@ -202,9 +204,10 @@ class _SegmentWriter:
         for position, index in enumerate(step.node.inputs):
             if index is not None:
                 streamed = part.root(index) in self.segment.timing.depths
-                places[f"in{position}"] = self.ring(index, "y") if streamed else self.emitter.place(index)
+                at = "y" if stage.window.stride == 1 else f"y * {stage.window.stride}u"
+                places[f"in{position}"] = self.ring(index, at) if streamed else self.emitter.place(index)
         if stage.finish is None:
             return places | {f"out{n}": self.ring(t, "y") for n, t in enumerate(stage.outputs)}
         offset = self.emitter.schedule.accumulators[stage.outputs[0]]
-        wide = stage.accumulator_bytes > self.graph.output(step.node).elements
+        wide = stage.accumulator_bytes == SUM_BYTES * self.graph.output(step.node).elements
         return places | {"acc": f"s->arena + {offset // 4}" if wide else f"arena + {offset}"}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from . import passes
-from .choose import Candidate
+from .choose import OPTIONAL, Candidate
 from .cost import array_bytes, kernel_of
 from .ir import Graph, Node
 from .ops import operator_of
@@ -21,6 +21,7 @@ from .schedule import Step
 from .targets import Target
 
 #: Kernels that look their results up.
+_STAYS = "stays as it is: memory times instructions would be no less"
 _TABLES = frozenset({"tn_lookup_s8", "tn_softmax_s8"})
 
 
@@ -146,7 +147,7 @@ def _change(before: Graph, after: Graph, node: Node, new: Mapping[int, Node]) ->
         return Change(node.index, name, node.op, "is a constant" if constant else "is no layer of its own any more")
     parts = [f"becomes {now.op}"] if now.op != node.op else []
     for key, value in now.attrs.items():
-        if key in node.attrs and node.attrs[key] != value and key != "padding":
+        if now.op == node.op and key in node.attrs and node.attrs[key] != value and key != "padding":
             parts.append(f"{key} {node.attrs[key]} becomes {value}")
     if "pad_h" in now.attrs and "pad_h" not in node.attrs:
         parts.append(f"pads {now.attrs['pad_h']} by {now.attrs['pad_w']}")
@@ -201,8 +202,11 @@ def _passes(
     last, _ = swap_axes(graph) if chosen.swapped else (graph, None)
     for name, transform in passes.FUSIONS.items():
         if name not in disable:
-            after = transform(last, target)
+            after = transform(last, target, chosen.apart)
             found[name] = compare(name, last, after)
+            stay = OPTIONAL[name](after) & chosen.apart if name in OPTIONAL else ()
+            told = [Change(n.index, after.name(n), n.op, _STAYS) for n in after.nodes if n.index in stay]
+            found[name] = replace(found[name], changes=(*found[name].changes, *told))
             last = after
     none = (len(last.nodes),) * 2, (_macs(last),) * 2
     for name in (*passes.PASSES, *passes.FUSIONS):
@@ -229,19 +233,23 @@ def _step(graph: Graph, step: Step) -> StepReport:
         index=step.index,
         name=graph.tensors[step.node.outputs[0]].name,
         op=step.node.op,
-        tier=low.inline.rpartition("_")[2] if low.inline else "portable" if low.calls else "none",
-        kernel=kernel_of(low),
+        tier="+".join(dict.fromkeys(_tier(part) for part in low.parts)),
+        kernel="+".join(kernel_of(part) for part in low.parts),
         macs=step.macs,
-        weight_bytes=0 if step.again else sum(array_bytes(array) for array in low.arrays),
+        weight_bytes=0 if step.again else sum(array_bytes(array) for part in low.parts for array in part.arrays),
         proven=proven,
         plain=plain,
         table_bytes=sum(array_bytes(array) for array in low.arrays) if set(low.kernels) & _TABLES else 0,
     )
 
 
+def _tier(low: Lowered) -> str:
+    return low.inline.rpartition("_")[2] if low.inline else "portable" if low.calls else "none"
+
+
 def _requantization(low: Lowered) -> tuple[int | None, int | None]:
-    for array in low.arrays:
-        if array.ctype == "tn_channel":
-            plain = int(np.count_nonzero(np.asarray(array.values)[:, 2] == PLAIN))
-            return len(array.values) - plain, plain
-    return None, None
+    arrays = [array.values for part in low.parts for array in part.arrays if array.ctype == "tn_channel"]
+    if not arrays:
+        return None, None
+    plain = sum(int(np.count_nonzero(np.asarray(values)[:, 2] == PLAIN)) for values in arrays)
+    return sum(len(values) for values in arrays) - plain, plain

@@ -58,17 +58,24 @@ def kernel_header(stem: str) -> str:
     return found.group(1)
 
 
-def stack_bound(stems: Iterable[str], inline: Iterable[tuple[str, int]] = (), tiers: Iterable[str] = ()) -> int:
+def stack_bound(
+    stems: Iterable[str],
+    inline: Iterable[tuple[str, int]] = (),
+    tiers: Iterable[str] = (),
+    chains: Iterable[int] = (),
+) -> int:
     """Stack in bytes that one call needs at most, from the measured frames of the kernels it calls.
 
     `inline` are kernels that become functions of a layer, each with the bytes of its local arrays; a kernel of one of
-    the `tiers` stands for the portable one of the same name.
+    the `tiers` stands for the portable one of the same name; `chains` are the bytes of local arrays of functions that
+    call two kernels.
     """
     measured = json.loads((KERNELS / "stack.json").read_text())
     alone = [measured["tiers"][tier] for tier in tiers if tier in measured["tiers"]] + [measured["bytes"]]
     frames: list[int] = [next(found[stem] for found in alone if stem in found) for stem in stems]
     frames += [measured["inline"][stem] + scratch for stem, scratch in inline]
-    return _OWN_STACK_BYTES + max(frames, default=0)
+    above = max((measured["inline"]["chain"] + local for local in chains), default=0)
+    return _OWN_STACK_BYTES + max(frames, default=0) + above
 
 
 def manifest(

@@ -112,6 +112,8 @@ def _streams(found: Partition, target: Target, position: int, node: Node) -> boo
     if rule is None or not sources or len({graph.tensors[i].shape[1] for i in sources}) != 1:
         return False
     made = rule(graph, node, lambda n: sliced(graph, n, frozenset(sources)))
+    if made is not None and "mve" in target.tiers:
+        made = made.wide()
     if made is None or not all(is_stream(graph.tensors[o]) or made.finish for o in node.outputs):
         return False
     if made.lowered.alias:
@@ -120,16 +122,18 @@ def _streams(found: Partition, target: Target, position: int, node: Node) -> boo
     if made.finish is None and level == 0 and not _leaves_early(found, node):
         return False
     slices = graph.tensors[sources[0]].shape[1] if made.finish else graph.output(node).shape[1]
+    after = tuple(found.root(i) for i in (node.attrs.get("after"),) if i is not None and found.levels.get(i) == level)
     found.stages[position] = Stage(
         position,
         node,
-        tuple(dict.fromkeys(found.root(i) for i in sources)),
+        tuple(dict.fromkeys((*(found.root(i) for i in sources), *after))),
         node.outputs,
         made.window,
         slices,
         arrange(target, made.lowered),
         made.finish,
         made.accumulator_bytes,
+        after,
     )
     (found.groups if made.finish else found.levels).update(dict.fromkeys(node.outputs, level))
     return True

@@ -71,6 +71,8 @@ class Schedule:
         Arena offset of a ring of slices, by segment and tensor.
     accumulators : mapping of int to int
         Arena offset of the accumulator of a reduction over a stream, by the tensor it becomes.
+    between : mapping of int to int
+        Arena offset of the rows between the two kernels of a chain that the stack has no room for, by output tensor.
     window_rows : int
         Row pointers that whole-tensor layers need as scratch.
     """
@@ -80,6 +82,7 @@ class Schedule:
     places: Mapping[int, Place]
     rings: Mapping[tuple[int, int], int]
     accumulators: Mapping[int, int]
+    between: Mapping[int, int]
     plan: Plan
     window_rows: int
 
@@ -124,9 +127,11 @@ def make_schedule(program: Program, target: Target) -> Schedule:
     offsets = dict(plan.offsets)
     rings = {key: offsets.pop(key) for key in plan.offsets if isinstance(key, tuple)}
     accumulators = {t: offsets.pop(_accumulator(t)) for t in draft.reduced}
+    held = {step.node.outputs[0] for step in draft.steps if _held_bytes(step.lowered)}
+    between = {t: offsets.pop(_accumulator(t)) for t in sorted(held)}
     places = draft.fixed | {key: Place("arena", at) for key, at in offsets.items() if isinstance(key, int)}
     resolved = {t: places[draft.root(t)] for t in program.graph.tensors if draft.root(t) in places}
-    return Schedule(program, tuple(draft.steps), resolved, rings, accumulators, plan, draft.window_rows)
+    return Schedule(program, tuple(draft.steps), resolved, rings, accumulators, between, plan, draft.window_rows)
 
 
 def check_outputs(graph: Graph) -> None:
@@ -152,8 +157,13 @@ def _plain_copy(tensor: Tensor) -> Lowered:
 
 
 def _accumulator(tensor: int) -> int:
-    """Key of a block that is no tensor; tensors have keys from 0 up."""
+    """Key of a block beside a tensor, its accumulator or what a layer needs to make it; tensors have keys from 0 up."""
     return -1 - tensor
+
+
+def _held_bytes(lowered: Lowered) -> int:
+    """Bytes of the arena that a layer needs while it runs."""
+    return 0 if lowered.chain is None or lowered.chain.on_stack else lowered.chain.bytes
 
 
 class Draft:
@@ -290,6 +300,8 @@ class _Lives:
             orders = [max(segment.maker(tensor), 0), *segment.users(tensor)]
             times = (start, end) if lasts else [start + order for order in orders]
             self._touch((segment.number, tensor), size, *times)
+        for order, stage in enumerate(segment.stages):
+            self._hold(stage.outputs[0], stage.lowered, start + order)
         sources = segment.sources if segment.number else ()
         whole = {self.draft.part.root(i) for s in segment.stages for i in s.node.inputs if i is not None}
         for tensor in {*sources, *segment.stored, *(whole & self.draft.part.groups.keys())}:
@@ -312,11 +324,17 @@ class _Lives:
             inputs = [i for i in step.node.inputs if i is not None]
             for tensor in (*inputs, *step.node.outputs):
                 self._touch_tensor(tensor, self.now)
+            self._hold(step.node.outputs[0], step.lowered, self.now)
             for source, target in step.lowered.overlays:
                 covered = step.node.inputs[source]
                 if covered is not None:
                     self._may_cover(step.node.outputs[target], covered, 0, self.now, self.now)
             self.now += 1
+
+    def _hold(self, tensor: int, lowered: Lowered, time: int) -> None:
+        """Rows between the kernels of a chain."""
+        if _held_bytes(lowered):
+            self._touch(_accumulator(tensor), _held_bytes(lowered), time)
 
     def _may_cover(self, made: int, source: int, gap: int, start: int, end: int) -> None:
         """The bytes of `made` may lie over those of `source`, if they begin at step `start` and those end at `end`."""

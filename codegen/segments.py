@@ -233,7 +233,7 @@ def _merged(part: Partition, stages: Sequence[Stage], timing: Timing, stored: fr
     made = {tensor: stage for stage in stages for tensor in stage.streamed}
     users: dict[int, list[Stage]] = defaultdict(list)
     for stage in stages:
-        for tensor in stage.sources:
+        for tensor in set(stage.sources) - set(stage.after):
             users[tensor].append(stage)
     merged: dict[int, int] = {}
     for stage in stages:

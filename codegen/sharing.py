@@ -36,12 +36,13 @@ _UNROLLED = "unroll"
 
 @dataclass(frozen=True)
 class Use:
-    """One call of an inline kernel: by which step, as which of its calls."""
+    """One call of an inline kernel: by which step, as which of its calls, with how many multiply-accumulates."""
 
     step: int
     number: int
     call: Call
     lowered: Lowered
+    macs: int
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ class Stage:
         For a reduction: the call that turns the accumulator into the output.
     accumulator_bytes : int
         For a reduction.
+    after : tuple of int
+        Those of `sources` that it does not read: it waits for their slices.
     """
 
     position: int
@@ -56,6 +58,7 @@ class Stage:
     lowered: Lowered
     finish: Lowered | None = None
     accumulator_bytes: int = 0
+    after: tuple[int, ...] = ()
 
     @property
     def streamed(self) -> tuple[int, ...]:

@@ -10,6 +10,8 @@ from ..targets import Target
 
 #: Passes that look at weights, and may take another way in each network; left out one more at a time until they agree.
 _SEE_WEIGHTS = ("dead-channels", "fuse-clamps", "merge-lookups", "fuse-pad", "drop-reshapes", "fold-constants")
+#: Fusions whose layers are more than one call, or a call without parameters, which hold an expert's constants.
+_ONE_CALL = frozenset({"fuse-depthwise", "late-links"})
 
 
 def difference(first: Graph, other: Graph) -> str | None:
@@ -55,7 +57,7 @@ def _tensor_difference(a: Tensor, b: Tensor) -> str | None:
 
 def transform(graphs: Sequence[Graph], target: Target, disable: Collection[str]) -> tuple[list[Graph], frozenset[str]]:
     """All graphs after the passes, and the switches that were off: as many more as it takes to keep one structure."""
-    off = frozenset(disable)
+    off = frozenset(disable) | _ONE_CALL
     for name in ("", *_SEE_WEIGHTS):
         off = off | {name} - {""}
         found = [passes.run(graph, target, off) for graph in graphs]

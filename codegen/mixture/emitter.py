@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ..cost import array_bytes
 from ..emit_steps import CTYPES, ArrayText, Emitter, FunctionText, StepText, StructText, TablesText, call_text
 from ..literals import c_initializer
-from ..ops.base import Array, Call, Init, Lowered
+from ..ops.base import SUM_BYTES, Array, Call, Init, Lowered
 from ..schedule import Draft, Schedule, Step, state_bytes
 from ..targets import Target
 from .joint import Copy, Entry, Use, join, same_array
@@ -235,7 +235,7 @@ class TablesEmitter(Emitter):
     def _once(self, function: _Function) -> list[_Function]:
         """The function; without its text where one that reads the same is there already."""
         assert function.text is not None
-        body = (function.text.parameters, *function.text.local, function.text.call)
+        body = (function.text.parameters, *function.text.local, *function.text.body)
         name = self._bodies.setdefault(body, function.name)
         return [function if name == function.name else _Function(name, function.given, None)]
 
@@ -245,7 +245,7 @@ class TablesEmitter(Emitter):
         found = {"rows": "const int8_t **rows", "y": "unsigned y"}
         found |= {f"in{n}": f"const int8_t *in{n}" for n in range(len(step.node.inputs))}
         if stage is not None and stage.finish is not None:
-            wide = stage.accumulator_bytes > self.graph.output(step.node).elements
+            wide = stage.accumulator_bytes == SUM_BYTES * self.graph.output(step.node).elements
             found["acc"] = "int32_t *acc" if wide else "int8_t *acc"
         return found | {f"out{n}": f"int8_t *out{n}" for n in range(len(step.node.outputs))}
 
@@ -322,7 +322,7 @@ def _function(name: str, copy: Copy, known: Mapping[str, str]) -> _Function:
     text = call_text(call, names)
     own = any("k->" in line for line in (*local, text))
     given = tuple(key for key in known if (own if key == "k" else "{" + key + "}" in call.arguments))
-    return _Function(name, given, FunctionText(name, ", ".join(known[key] for key in given), local, text))
+    return _Function(name, given, FunctionText(name, ", ".join(known[key] for key in given), local, [text]))
 
 
 def _nested(value: Init, expressions: Mapping[str, str], path: str = "") -> str:
@@ -344,4 +344,4 @@ def _dispatch(name: str, mode: str, copies: Sequence[_Function], known: Mapping[
     for number, copy in enumerate(copies[:-1]):
         lines += [f"if (k->{mode} == {number}u) {{", f"    {copy.name}({', '.join(copy.given)});", "    return;", "}"]
     call = f"{copies[-1].name}({', '.join(copies[-1].given)});"
-    return _Function(name, given, FunctionText(name, ", ".join(known[key] for key in given), lines, call))
+    return _Function(name, given, FunctionText(name, ", ".join(known[key] for key in given), lines, [call]))

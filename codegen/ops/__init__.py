@@ -15,7 +15,9 @@ from . import (
     pooling,
     quantize,
     reduce,
+    separable_conv2d,
     softmax,
+    subsample,
 )
 from .base import Operator
 
@@ -42,7 +44,10 @@ OPERATORS: dict[str, Operator] = {
 }
 
 #: Layers that only passes make; no model file has them.
-INTERNAL: dict[str, Operator] = {op.name: op for op in (conv2d_max_pool2d.OPERATOR, activations.LOOKUP)}
+INTERNAL: dict[str, Operator] = {
+    op.name: op
+    for op in (conv2d_max_pool2d.OPERATOR, separable_conv2d.OPERATOR, subsample.OPERATOR, activations.LOOKUP)
+}
 
 
 def operator_of(node: Node) -> Operator:

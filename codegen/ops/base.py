@@ -13,6 +13,10 @@ from ..ir import Graph, Node, Tensor
 from ..quantized_math import Multiplier, activation_range, output_size, padding_before
 
 MAX_DIMENSION = 65535
+#: Bytes of a sum over a stream: 16 bits hold those of at most so many codes.
+SUM_BYTES, FEW_BYTES, FEW_CODES = 4, 2, 256
+#: Rows that live on the stack while a row of output is made, at most.
+STACK_ROWS_BYTES = 512
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,48 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Chain:
+    """Two kernels in one layer: the second reads rows that the first has just made and that nothing else keeps.
+
+    Attributes
+    ----------
+    first, second : Lowered
+        One call each, for one row.
+    rows : mapping
+        `tn_axis` of the layer: its input rows under one row of output.
+    made : int
+        Rows that the first makes for one row of the second.
+    distance : int
+        Input rows between the windows of two of them.
+    length : int
+        Rows that the first makes in all; the last row of output may find fewer than `made`.
+    row_bytes : int
+        Of one of them.
+    nodes : tuple of Node
+        The two layers that became one.
+    """
+
+    first: Lowered
+    second: Lowered
+    rows: Mapping[str, Init]
+    made: int
+    distance: int
+    length: int
+    row_bytes: int
+    nodes: tuple[Node, Node]
+
+    @property
+    def bytes(self) -> int:
+        """Of the rows in between."""
+        return self.made * self.row_bytes
+
+    @property
+    def on_stack(self) -> bool:
+        """Whether these are local to the function of the layer; more of them lie in the arena."""
+        return self.bytes <= STACK_ROWS_BYTES
+
+
+@dataclass(frozen=True)
 class Lowered:
     """Translation of one layer.
 
@@ -84,6 +130,8 @@ class Lowered:
         TFLite's rescaling of every output channel, where the kernels' constants are proven ones.
     alias : bool
         True when the output is the input under another shape: no code at all.
+    chain : Chain or None
+        The two kernels of a layer that was made of two; there are no calls then.
     """
 
     kernels: tuple[str, ...] = ()
@@ -96,6 +144,12 @@ class Lowered:
     border: str = ""
     multipliers: tuple[Multiplier, ...] = ()
     alias: bool = False
+    chain: Chain | None = None
+
+    @property
+    def parts(self) -> tuple[Lowered, ...]:
+        """What holds the calls and constants: this translation itself, or both of its chain."""
+        return (self,) if self.chain is None else (self.chain.first, self.chain.second)
 
 
 @dataclass(frozen=True)
@@ -124,6 +178,16 @@ class StreamRule:
     lowered: Lowered
     finish: Lowered | None = None
     accumulator_bytes: int = 0
+
+    def wide(self) -> StreamRule:
+        """The same with sums of 32 bits in place of 16, for targets whose kernels sum in vectors of them."""
+        if self.finish is None or not self.finish.calls[0].function.endswith("_few"):
+            return self
+        add, finish = (
+            replace(part, calls=tuple(replace(c, function=c.function.removesuffix("_few")) for c in part.calls))
+            for part in (self.lowered, self.finish)
+        )
+        return replace(self, lowered=add, finish=finish, accumulator_bytes=2 * self.accumulator_bytes)
 
 
 #: Gives the graph as one slice sees it, for a node.

@@ -8,8 +8,11 @@ from dataclasses import replace
 from ..ir import Graph, Node
 from .base import (
     CLAMPS,
+    FEW_BYTES,
+    FEW_CODES,
     PER_TENSOR,
     SMALL_DIMENSIONS,
+    SUM_BYTES,
     Call,
     Constraint,
     Init,
@@ -95,10 +98,14 @@ def _stream(kernel: str, item_bytes: int) -> Streamer:
         if found != (source.shape[1], 0, 1):
             return windowed
         (call,) = lower(graph, node).calls
-        add = replace(call, function=f"tn_{kernel}_s8_add", arguments=("{params}", "{in0}", "{acc}", "{y}"))
-        finish = Call(f"tn_{kernel}_s8_finish", ("{params}", "{acc}", "{out0}"))
+        height, width = _kernel_size(graph, node)
+        few = item_bytes == SUM_BYTES and height * width <= FEW_CODES
+        way = "_few" if few else ""
+        add = replace(call, function=f"tn_{kernel}_s8_add{way}", arguments=("{params}", "{in0}", "{acc}", "{y}"))
+        finish = Call(f"tn_{kernel}_s8_finish{way}", ("{params}", "{acc}", "{out0}"))
         lowered = replace(windowed.lowered, calls=(add,), window_rows=0)
-        return StreamRule(Window(), lowered, Lowered(calls=(finish,)), item_bytes * target.elements)
+        size = FEW_BYTES if few else item_bytes
+        return StreamRule(Window(), lowered, Lowered(calls=(finish,)), size * target.elements)
 
     return rule
 
@@ -123,6 +130,6 @@ AVERAGE_POOL_2D = Operator(
     "AVERAGE_POOL_2D",
     _CONSTRAINTS,
     _lower("average_pool2d"),
-    stream=_stream("average_pool2d", 4),
+    stream=_stream("average_pool2d", SUM_BYTES),
     summary="mean over a window, half away from zero",
 )

@@ -9,8 +9,11 @@ from ..ir import Graph, Node
 from ..quantized_math import Multiplier, mean_multiplier
 from ..reference.reduce import resolve_axes
 from .base import (
+    FEW_BYTES,
+    FEW_CODES,
     PER_TENSOR,
     SMALL_DIMENSIONS,
+    SUM_BYTES,
     Call,
     Constraint,
     Init,
@@ -92,10 +95,13 @@ def _stream(kernel: str, with_mean: bool, item_bytes: int) -> Streamer:
             return slice_by_slice(lower)(graph, node, slicer)
         (whole,) = lower(graph, node).calls
         params = {**whole.params, **_loops(slicer(node), node)}
-        add = Call(f"tn_{kernel}_s8_add", ("{params}", "{in0}", "{acc}", "{y}"), whole.struct, params)
-        finish = Call(f"tn_{kernel}_s8_finish", ("{params}", "{acc}", "{out0}"))
+        outputs = graph.output(node).elements
+        few = item_bytes == SUM_BYTES and graph.input(node, 0).elements // outputs <= FEW_CODES
+        way = "_few" if few else ""
+        add = Call(f"tn_{kernel}_s8_add{way}", ("{params}", "{in0}", "{acc}", "{y}"), whole.struct, params)
+        finish = Call(f"tn_{kernel}_s8_finish{way}", ("{params}", "{acc}", "{out0}"))
         lowered = Lowered(kernels=(f"tn_{kernel}_s8",), calls=(add,))
-        return StreamRule(Window(), lowered, Lowered(calls=(finish,)), item_bytes * graph.output(node).elements)
+        return StreamRule(Window(), lowered, Lowered(calls=(finish,)), (FEW_BYTES if few else item_bytes) * outputs)
 
     return rule
 
@@ -138,7 +144,7 @@ MEAN = Operator(
     "MEAN",
     (*_CONSTRAINTS, rescaling(_mean_scale)),
     _lower("mean", True),
-    stream=_stream("mean", True, 4),
+    stream=_stream("mean", True, SUM_BYTES),
     summary="mean over axes",
 )
 REDUCE_MAX = Operator(

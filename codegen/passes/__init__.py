@@ -13,8 +13,10 @@ from .drop_reshapes import drop_reshapes
 from .drop_unused import drop_unused
 from .fold_constants import fold_constants
 from .fuse_activations import fuse_clamps, merge_lookups
+from .fuse_depthwise import fuse_depthwise
 from .fuse_pad import fuse_pad
 from .fuse_pool import fuse_pool
+from .late_links import late_links
 
 Pass = Callable[[Graph, Target], Graph]
 
@@ -27,9 +29,13 @@ PASSES: Mapping[str, Pass] = {
     "fuse-pad": lambda graph, target: fuse_pad(graph),
     "dead-channels": lambda graph, target: dead_channels(graph, target.lanes),
 }
-#: Joins of layers for which the target has a kernel that does both; they come last, after axes have been exchanged.
-FUSIONS: Mapping[str, Pass] = {
-    "fuse-pool": lambda graph, target: fuse_pool(graph) if "dsp" in target.tiers else graph,
+#: As a pass, but for the layers that shall stay apart, by number of the node.
+Fusion = Callable[[Graph, Target, Collection[int]], Graph]
+#: Joins of layers, as far as kernels of the target allow; they come last, after axes have been exchanged.
+FUSIONS: Mapping[str, Fusion] = {
+    "fuse-pool": lambda graph, target, apart: fuse_pool(graph) if "dsp" in target.tiers else graph,
+    "fuse-depthwise": lambda graph, target, apart: fuse_depthwise(graph, apart),
+    "late-links": lambda graph, target, apart: late_links(graph, apart),
 }
 #: What can be switched off, and what it does.
 SWITCHES: Mapping[str, str] = {
@@ -40,6 +46,8 @@ SWITCHES: Mapping[str, str] = {
     "fuse-pad": "borders of padding are read by the window behind them",
     "dead-channels": "channels that are constant or unused are removed",
     "fuse-pool": "a convolution and the max-pooling of two behind it requantize once per pooled code",
+    "fuse-depthwise": "a depthwise convolution and the pointwise one behind it run row by row, with nothing in between",
+    "late-links": "a strided pointwise convolution of a residual link runs late, so that its smaller input waits",
     "proven-rounding": "portable kernels requantize by one multiply-add per channel that proves exact",
     "one-line-add": "additions run as one line of 32-bit arithmetic that is exact for all pairs of codes",
     "tier-kernels": "layers get kernels of the core's instruction set in place of the portable ones",
@@ -84,8 +92,8 @@ def stages(graph: Graph, target: Target, disable: Collection[str] = ()) -> Itera
     yield "drop-unused", graph
 
 
-def fuse(graph: Graph, target: Target, disable: Collection[str] = ()) -> Graph:
-    """Join layers as far as the target's kernels allow."""
+def fuse(graph: Graph, target: Target, disable: Collection[str] = (), apart: Collection[int] = ()) -> Graph:
+    """Join layers as far as the target's kernels allow, but for those `apart`."""
     for name, transform in FUSIONS.items():
-        graph = graph if name in disable else verify(transform(graph, target))
+        graph = graph if name in disable else verify(transform(graph, target, apart))
     return graph

@@ -8,6 +8,7 @@ parameters as the portable ones need no translation: they lie in ``firmware/kern
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..ops.base import Call, Lowered
@@ -23,6 +24,9 @@ _TIERS: Mapping[str, tuple[Collection[str], Mapping[str, _Rule]]] = {
 
 def arrange(target: Target, lowered: Lowered) -> Lowered:
     """The translation for the first of the target's tiers that has a kernel for it."""
+    if lowered.chain is not None:
+        first, second = (arrange(target, part) for part in lowered.parts)
+        return replace(lowered, chain=replace(lowered.chain, first=first, second=second))
     if "one-line-add" in target.disabled and any(call.struct == "tn_add_s8" for call in lowered.calls):
         return lowered
     for tier in target.tiers:

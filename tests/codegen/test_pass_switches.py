@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -14,6 +15,7 @@ from thumbnet.codegen import OptionError, compile_model
 from thumbnet.codegen.passes import SWITCHES
 
 ALL = tuple(SWITCHES)
+EXAMPLE = Path(__file__).resolve().parents[2] / "firmware" / "example_model" / "model.tflite"
 
 
 def network() -> bytes:
@@ -35,11 +37,13 @@ def network() -> bytes:
 def test_each_switch_changes_the_code() -> None:
     # Changes of shape matter to streams alone, proofs to the portable kernels.
     elsewhere = {"drop-reshapes": ("cortex-m4", "stream-h"), "proven-rounding": ("cortex-m3", "whole")}
+    elsewhere |= dict.fromkeys(("fuse-depthwise", "late-links"), ("cortex-m4", "stream"))
     for name in ALL:
         target, schedule = elsewhere.get(name, ("cortex-m4", "whole"))
         others = {"dead-channels"} if name == "fold-constants" else set()  # that computes constants beforehand too
-        on = compile_model(network(), target=target, schedule=schedule, disable=others)
-        off = compile_model(network(), target=target, schedule=schedule, disable={name, *others})
+        model = EXAMPLE.read_bytes() if schedule == "stream" else network()
+        on = compile_model(model, target=target, schedule=schedule, disable=others)
+        off = compile_model(model, target=target, schedule=schedule, disable={name, *others})
         assert on.files["src/model.c"] != off.files["src/model.c"], name
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from . import graphs, movement, pooled, products, unary, windows
+from . import graphs, movement, pooled, products, separable, unary, windows
 from .problem import Problem
 
 PROBLEMS: tuple[type[Problem], ...] = (
     windows.Conv2D,
     pooled.ConvMaxPool,
     windows.DepthwiseConv2D,
+    separable.Separable,
     products.FullyConnected,
     windows.MaxPool2D,
     windows.AveragePool2D,

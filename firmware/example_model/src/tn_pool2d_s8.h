@@ -29,6 +29,9 @@ void tn_average_pool2d_s8_run(const tn_pool2d_s8 *p, const int8_t **rows, const 
  * sums, best: cols.out * channels elements; set by row 0. */
 void tn_average_pool2d_s8_add(const tn_pool2d_s8 *p, const int8_t *row, int32_t *sums, unsigned y);
 void tn_average_pool2d_s8_finish(const tn_pool2d_s8 *p, const int32_t *sums, int8_t *out);
+/* The same over at most 256 codes: sums of 16 bits, at any address. */
+void tn_average_pool2d_s8_add_few(const tn_pool2d_s8 *p, const int8_t *row, int8_t *sums, unsigned y);
+void tn_average_pool2d_s8_finish_few(const tn_pool2d_s8 *p, const int8_t *sums, int8_t *out);
 void tn_max_pool2d_s8_add(const tn_pool2d_s8 *p, const int8_t *row, int8_t *best, unsigned y);
 void tn_max_pool2d_s8_finish(const tn_pool2d_s8 *p, const int8_t *best, int8_t *out);
 

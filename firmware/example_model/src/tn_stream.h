@@ -65,6 +65,14 @@ static inline void tn_stream_rows(const tn_axis *axis, unsigned y, const int8_t 
     }
 }
 
+/* Every so many pixels of a slice, `pixels` of them: `bytes` bytes each, `step` bytes apart. */
+static inline void tn_stream_take(const int8_t *slice, unsigned pixels, size_t step, size_t bytes, int8_t *out)
+{
+    for (; pixels > 0; --pixels, slice += step, out += bytes) {
+        (void)memcpy(out, slice, bytes);
+    }
+}
+
 #ifdef __cplusplus
 }
 #endif

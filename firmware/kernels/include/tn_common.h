@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* GCC before 13 gets masks wrong when it turns loops into MVE instructions by itself; kernels name theirs. */
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
@@ -27,6 +28,15 @@ extern "C" {
 #endif
 #ifndef TN_HOT
 #define TN_HOT
+#endif
+
+/* Functions that a layer has of its own, and their local arrays. */
+#if defined(__GNUC__)
+#define TN_OUTLINE static __attribute__((noinline))
+#define TN_SCRATCH __attribute__((aligned(8)))
+#else
+#define TN_OUTLINE static
+#define TN_SCRATCH
 #endif
 
 /* Results of the generated functions. */
@@ -117,6 +127,20 @@ static inline int8_t tn_scale_s8(const tn_channel *channel, int32_t acc, const t
     const int32_t offset = acc < 0 ? channel->offset_negative : channel->offset;
     const int64_t scaled = (int64_t)acc * channel->multiplier + (int64_t)offset * 512;
     return (int8_t)tn_clamp((int32_t)(scaled >> 32), out->min, out->max);
+}
+
+/* A number of 16 bits at any address. */
+static inline int32_t tn_load_16(const int8_t *at)
+{
+    int16_t value;
+    (void)memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline void tn_store_16(int8_t *at, int32_t value)
+{
+    const int16_t narrow = (int16_t)value;
+    (void)memcpy(at, &narrow, sizeof narrow);
 }
 
 /* Point rows[0 .. axis->kernel) at the input rows under output row `y`; NULL stands for a row of padding.

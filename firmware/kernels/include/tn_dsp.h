@@ -28,13 +28,9 @@
 #define TN_INLINE static inline
 #endif
 #if defined(__GNUC__)
-#define TN_OUTLINE static __attribute__((noinline))
 #define TN_ALIGNED4(pointer) __builtin_assume_aligned((pointer), 4)
-#define TN_SCRATCH __attribute__((aligned(8)))
 #else
-#define TN_OUTLINE static
 #define TN_ALIGNED4(pointer) (pointer)
-#define TN_SCRATCH
 #endif
 
 #ifdef __cplusplus

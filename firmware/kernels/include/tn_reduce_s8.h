@@ -26,6 +26,9 @@ void tn_reduce_max_s8_run(const tn_reduce_s8 *p, const int8_t *in, int8_t *out);
  * multiplier those of the whole stream. sums: one element per output; set by slice 0. */
 void tn_mean_s8_add(const tn_reduce_s8 *p, const int8_t *slice, int32_t *sums, unsigned y);
 void tn_mean_s8_finish(const tn_reduce_s8 *p, const int32_t *sums, int8_t *out);
+/* The same over at most 256 codes: sums of 16 bits, at any address. */
+void tn_mean_s8_add_few(const tn_reduce_s8 *p, const int8_t *slice, int8_t *sums, unsigned y);
+void tn_mean_s8_finish_few(const tn_reduce_s8 *p, const int8_t *sums, int8_t *out);
 
 /* REDUCE_MAX over a stream, in the same way. best: one code per output. */
 void tn_reduce_max_s8_add(const tn_reduce_s8 *p, const int8_t *slice, int8_t *best, unsigned y);

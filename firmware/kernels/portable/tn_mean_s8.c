@@ -49,3 +49,23 @@ TN_HOT void tn_mean_s8_finish(const tn_reduce_s8 *p, const int32_t *sums, int8_t
         out[i] = axis_mean(p, sums[i]);
     }
 }
+
+TN_HOT void tn_mean_s8_add_few(const tn_reduce_s8 *p, const int8_t *slice, int8_t *sums, unsigned y)
+{
+    for (uint32_t i = 0; i < p->size[0]; ++i) {
+        for (uint32_t j = 0; j < p->size[1]; ++j) {
+            for (uint32_t k = 0; k < p->size[2]; ++k, sums += 2) {
+                const int32_t sum = total(p, slice + i * p->stride[0] + j * p->stride[1] + k * p->stride[2]);
+                tn_store_16(sums, y == 0 ? sum : tn_load_16(sums) + sum);
+            }
+        }
+    }
+}
+
+TN_HOT void tn_mean_s8_finish_few(const tn_reduce_s8 *p, const int8_t *sums, int8_t *out)
+{
+    const uint32_t count = p->size[0] * p->size[1] * p->size[2];
+    for (uint32_t i = 0; i < count; ++i) {
+        out[i] = axis_mean(p, tn_load_16(sums + 2 * i));
+    }
+}
