@@ -326,24 +326,25 @@ def parse_recipe(content: dict[str, Any], where: str = "as given") -> Recipe:
         recipe = Recipe.model_validate(content)
         SignalConfig.from_table(recipe.signals.reader_settings())
     except ValidationError as error:
-        raise RecipeError(f"recipe {where}: {_sentence(error)}") from None
+        raise RecipeError(f"recipe {where}: {sentence_of(error)}") from None
     except TrainingError as error:
         raise RecipeError(f"recipe {where}: {error}") from None
     return recipe
 
 
-def _sentence(error: ValidationError) -> str:
-    """Turn the first complaint into: key, what is allowed, what came."""
+def sentence_of(error: ValidationError, root: type[BaseModel] | None = None) -> str:
+    """Turn the first complaint into: key, what is allowed, what came; `root` is the recipe's class, if another one."""
+    root = root or Recipe
     first = error.errors(include_url=False)[0]
     path = tuple(first["loc"])
     key = ".".join(str(part) for part in path) or "the file"
     got = first["input"]
     context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
-        keys = ", ".join(_keys_beside(path))
+        keys = ", ".join(_table_of(path, root).model_fields)
         return f"{key} is not a key; allowed in {_table_title(path)} are {keys}, got {got!r}"
     if first["type"] == "missing":
-        return f"{key} is missing; it gives the {_description(path)}, got keys {sorted(got)}"
+        return f"{key} is missing; it gives the {_description(path, root)}, got keys {sorted(got)}"
     if first["type"] == "value_error":
         return f"{key} {context['error']}, got {_shown(got)}"
     return f"{key} must be {_allowed(first['type'], context)}, got {_shown(got)}"
@@ -375,9 +376,8 @@ def _allowed(kind: str, context: dict[str, Any]) -> str:
     return template.format(**context) if template else f"valid ({kind.replace('_', ' ')})"
 
 
-def _table_of(path: tuple[int | str, ...]) -> type[BaseModel]:
+def _table_of(path: tuple[int | str, ...], table: type[BaseModel]) -> type[BaseModel]:
     """Return the table that holds the last key of `path`."""
-    table: type[BaseModel] = Recipe
     for part in path[:-1]:
         field = table.model_fields.get(str(part))
         inner = field.annotation if field else None
@@ -386,12 +386,8 @@ def _table_of(path: tuple[int | str, ...]) -> type[BaseModel]:
     return table
 
 
-def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
-    return list(_table_of(path).model_fields)
-
-
-def _description(path: tuple[int | str, ...]) -> str:
-    field = _table_of(path).model_fields.get(str(path[-1]))
+def _description(path: tuple[int | str, ...], root: type[BaseModel]) -> str:
+    field = _table_of(path, root).model_fields.get(str(path[-1]))
     return field.description or "given" if field else "given"
 
 
@@ -399,9 +395,9 @@ def _table_title(path: tuple[int | str, ...]) -> str:
     return f"[{'.'.join(str(part) for part in path[:-1])}]" if len(path) > 1 else "a recipe"
 
 
-def describe_keys() -> list[tuple[str, str, str, str]]:
+def describe_keys(root: type[BaseModel] | None = None) -> list[tuple[str, str, str, str]]:
     """List every key as (table, key, default, meaning), in order; the documentation is printed from it."""
-    return _rows(Recipe, "")
+    return _rows(root or Recipe, "")
 
 
 def _rows(table: type[BaseModel], prefix: str) -> list[tuple[str, str, str, str]]:

@@ -8,7 +8,6 @@ describes the files and the arithmetic between them.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +28,7 @@ from .fixed_ranges import (
     fix_ranges,
     join_ranges,
     observe_ranges,
+    without_ranges,
 )
 
 WINDOW: tuple[float, float] = (LOWEST_CODE, 1.0)
@@ -68,6 +68,23 @@ class LoweredMixture:
             experts=[fix_ranges(expert, self.expert_ranges, WINDOW, rounded=rounded) for expert in self.experts],
             towers=fix_ranges(self.towers, self.tower_ranges, SIGNED, rounded=rounded),
         )
+
+    def assembled(self, *, rounded: bool = False) -> Lsm2oe:
+        """Return a network of the parts with their ranges, as int8 computes but for the rounding of the mixture.
+
+        Parameters
+        ----------
+        rounded : bool
+            Round weights too: trained, it is quantization-aware training; otherwise the converter does.
+        """
+        return Lsm2oe(self.config.with_options(noisy=False), self.fixed(rounded=rounded))
+
+    def take_weights(self, trained: Lsm2oe) -> None:
+        """Take the weights of a network from :meth:`assembled`, in place; ranges stay."""
+        without_ranges(trained.gate, self.gate)
+        without_ranges(trained.towers, self.towers)
+        for source, target in zip(trained.experts, self.experts, strict=True):
+            without_ranges(source, target)
 
     def convert(self) -> dict[str, bytes]:
         """Return the int8 files by the names that a bundle gives them: gate, expert_0, ..., towers."""
@@ -129,8 +146,3 @@ def _routed(model: Lsm2oe, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         weights.append(np.asarray(routing.weights))
         features.append(np.asarray(model.run_experts(batch, routing.chosen, False)))
     return np.concatenate(weights), np.concatenate(features)
-
-
-def expert_shares(weights: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Share of the windows that each expert serves, from weights (N, rows, experts); they sum to k."""
-    return (np.asarray(weights).max(axis=1) > 0).mean(axis=0)

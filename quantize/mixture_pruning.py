@@ -13,7 +13,6 @@ change the signal that passes; experts by the weight that gates give them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -22,9 +21,10 @@ import numpy as np
 import tf_keras as keras
 
 from ..training.hemodynamics.config import GROUP, SUBSETS, UNIT, Lsm2oeConfig
-from ..training.hemodynamics.lsm2oe import Lsm2oe, count_parameters
+from ..training.hemodynamics.lsm2oe import Lsm2oe
 from ..training.hemodynamics.msfgm import Msfgm
 from .errors import PruneError
+from .mixture_sizes import check_kind
 
 _BATCH = 64
 layers = keras.layers
@@ -50,38 +50,6 @@ class Removal:
     units: tuple[tuple[int, ...], ...] = ()
 
 
-def smaller_sizes(config: Lsm2oeConfig, sparsity: float) -> Lsm2oeConfig:
-    """Return the largest network without some channels, blocks or experts that meets a target.
-
-    Parameters
-    ----------
-    config : Lsm2oeConfig
-        Of the large network; with `removed` blocks none are taken any more.
-    sparsity : float
-        Share of the trainable parameters that go at least, above 0 and below 1.
-
-    Returns
-    -------
-    Lsm2oeConfig
-        Of equal ones, that with more experts. `removed` names the last blocks; which go is chosen when it is done.
-
-    Raises
-    ------
-    PruneError
-        Share out of range, or more than can go.
-    """
-    _check_kind(config)
-    if not 0 < sparsity < 1:
-        raise PruneError(f"the target sparsity must be above 0 and below 1, got {sparsity!r}")
-    limit = (1 - sparsity) * count_parameters(config)
-    found = [(count_parameters(small), small.experts, small) for small in _smaller(config)]
-    fitting = [entry for entry in found if entry[0] <= limit]
-    if not fitting:
-        least = 1 - min(entry[0] for entry in found) / count_parameters(config)
-        raise PruneError(f"the target sparsity must be at most {least:.3f} for this network, got {sparsity!r}")
-    return max(fitting, key=lambda entry: entry[:2])[2]
-
-
 def choose_removal(model: Lsm2oe, small: Lsm2oeConfig, windows: Array) -> Removal:
     """Choose the weakest parts, so that what is left has the sizes of `small`.
 
@@ -90,12 +58,12 @@ def choose_removal(model: Lsm2oe, small: Lsm2oeConfig, windows: Array) -> Remova
     model : Lsm2oe
         The large network.
     small : Lsm2oeConfig
-        From :func:`smaller_sizes`, or the large one's with fewer channels, experts or more `removed` blocks.
+        From :func:`.mixture_sizes.smaller_sizes`, or with fewer channels or experts, or more `removed` blocks.
     windows : numpy.ndarray
         Training windows, float32 (N, 1, samples, 1).
     """
     config = model.config
-    _check_kind(config)
+    check_kind(config)
     weights = np.concatenate([np.asarray(model.route(windows[start : start + _BATCH], False).weights)
                               for start in range(0, len(windows), _BATCH)])  # fmt: skip
     importance = weights.mean(axis=(0, 1))
@@ -157,13 +125,8 @@ def silence(model: Lsm2oe, removal: Removal) -> Lsm2oe:
     return silent
 
 
-def _check_kind(config: Lsm2oeConfig) -> None:
-    if config.expert_kind != "resnet":
-        raise PruneError(f"experts must be of the kind 'resnet' to be pruned, got {config.expert_kind!r}")
-
-
 def _check_removal(config: Lsm2oeConfig, removal: Removal) -> None:
-    _check_kind(config)
+    check_kind(config)
     if config.experts - len(removal.experts) < config.k:
         raise PruneError(
             f"at least k = {config.k} of {config.experts} experts have to stay, got {len(removal.experts)} to remove"
@@ -175,16 +138,6 @@ def _check_removal(config: Lsm2oeConfig, removal: Removal) -> None:
         raise PruneError(f"each of {config.experts} experts must lose as many units, got {sorted(counts)}")
     if max(counts) >= config.channels // UNIT:
         raise PruneError(f"at least 1 of {config.channels // UNIT} units has to stay, got {max(counts)} to remove")
-
-
-def _smaller(config: Lsm2oeConfig) -> Iterator[Lsm2oeConfig]:
-    depths = [config.removed]
-    if not config.removed:
-        depths = [tuple(range(config.blocks - gone + 1, config.blocks + 1)) for gone in range(config.blocks)]
-    for channels in range(UNIT, config.channels + 1, UNIT):
-        for experts in range(config.k, config.experts + 1):
-            for removed in depths:
-                yield config.with_options(channels=channels, experts=experts, removed=removed)
 
 
 def _kept_units(config: Lsm2oeConfig, removal: Removal, number: int) -> Array:

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..hemodynamics.model_options import compression_options, model_options, perform, recipe_with
 from ..jsonout import emit
-from ..parts import part_options, perform_part, shipped_recipe
+from ..parts import perform_part, recipe_options, shipped_recipe
 
 if TYPE_CHECKING:
     from ..pipeline.folder import RunFolder
 
 
-@click.command()
+@click.group()
+def command() -> None:
+    """Make the network of a recipe smaller: int8, pruned, distilled."""
+
+
+@command.command()
 @click.option("--stages", default=None, show_default=False,
               help="Points to compare, with commas: float,int8,more,qat,prune50,prune50+distill.  "
                    "[default: the recipe's]")  # fmt: skip
@@ -22,9 +28,8 @@ if TYPE_CHECKING:
               help="Board to measure them on.  [default: the recipe's, qemu_m4]")  # fmt: skip
 @click.option("--layers", is_flag=True, show_default=False,
               help="Name the layers whose rounding to int8 costs most.")  # fmt: skip
-@part_options
-def command(
-    task: str,
+@recipe_options
+def sleep(
     recipe: Path | None,
     data: Path | None,
     output: Path | None,
@@ -43,8 +48,8 @@ def command(
     from ..pipeline.compression import compression_rows, layer_report
     from ..recipes import Recipe, with_compression
 
-    source = recipe or (shipped_recipe(task, "compression") if stages or layers else None)
-    folder = perform_part(task, source, data, output, "compression",
+    source = recipe or (shipped_recipe("sleep", "compression") if stages or layers else None)
+    folder = perform_part("sleep", source, data, output, "compression",
                           change=lambda table: with_compression(table, stages, board, layers))  # fmt: skip
     table = Recipe.model_validate(folder.info["recipe"]).compression
     rows = compression_rows(folder, table)
@@ -58,6 +63,21 @@ def command(
         _print_table(folder, rows, table.board)
     if blamed:
         _print_layers(blamed)
+
+
+@command.command()
+@model_options
+@compression_options
+def hemodynamics(recipe: Path | None, output_dir: Path | None, as_json: bool, **options: Any) -> None:
+    """Prune, distill and quantize a mixture of experts; without --teacher-weights it is trained first."""
+    from ..hemodynamics.printing import print_compression
+
+    run = perform(recipe_with(recipe, options), output_dir, "compress")
+    if as_json:
+        facts = {name: run.folder.facts(name) for name in ("data", "train", "compress")}
+        emit("compress-hemodynamics/1", {"run": str(run.folder.path), **facts})
+        return
+    print_compression(run)
 
 
 def _print_int8(folder: RunFolder, facts: dict[str, Any]) -> None:

@@ -43,10 +43,13 @@ def command(
     A stage is skipped when its inputs, its part of the recipe and its code are those of the last time. Exit code
     1 when a budget of the recipe is exceeded or a board's output differs from the oracle's.
     """
+    from ..hemodynamics.recipe import is_hemodynamics
     from ..pipeline.engines import Engine
     from ..pipeline.runner import with_data
     from ..recipes import load_recipe
 
+    if is_hemodynamics(recipe):
+        sys.exit(perform_hemodynamics(recipe, data, output, boards, as_json))
     table = load_recipe(recipe)
     if data is not None:
         table = with_data(table, data)
@@ -70,6 +73,34 @@ def perform(
         emit("report/1", {key: value for key, value in report.items() if key != "schema"})
     else:
         print_summary(report, place / "report.html")
+    for complaint in complaints:
+        click.echo(f"thumbnet: {complaint}", err=True)
+    return 1 if complaints else 0
+
+
+def perform_hemodynamics(
+    path: Path, data: Path | None, output: Path | None, boards: Sequence[str], as_json: bool
+) -> int:
+    """Run a recipe about hemodynamic parameters, print what came of it, and return the exit code."""
+    from ..hemodynamics.printing import print_boards, print_compression, print_training
+    from ..hemodynamics.recipe import load_hemo_recipe
+    from ..hemodynamics.whole import run_hemo_recipe
+    from ..progress import progress_bars
+
+    recipe = load_hemo_recipe(path)
+    if data is not None:
+        recipe = recipe.model_copy(update={"data": {**recipe.data, "folder": str(data.resolve())}})
+    if boards:
+        recipe = recipe.model_copy(update={"boards": recipe.boards.model_copy(update={"names": tuple(boards)})})
+    place = output or Path("runs") / recipe.name
+    with quiet_stdout(), progress_bars() as new_task:
+        run, report, complaints = run_hemo_recipe(recipe, place, lambda line: click.echo(line, err=True), new_task)
+    if as_json:
+        emit("hemodynamics-report/1", report)
+    else:
+        print_training(run)
+        print_compression(run)
+        print_boards(report["boards"])
     for complaint in complaints:
         click.echo(f"thumbnet: {complaint}", err=True)
     return 1 if complaints else 0

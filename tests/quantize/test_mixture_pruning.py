@@ -10,9 +10,11 @@ pytestmark = pytest.mark.train
 
 from support.networks import spread_weights  # noqa: E402
 from thumbnet.quantize.errors import PruneError  # noqa: E402
-from thumbnet.quantize.mixture_pruning import Removal, choose_removal, remove, silence, smaller_sizes  # noqa: E402
+from thumbnet.quantize.mixture_pruning import Removal, choose_removal, remove, silence  # noqa: E402
+from thumbnet.quantize.mixture_sizes import smaller_sizes  # noqa: E402
 from thumbnet.training.hemodynamics.config import edge, paper, reference  # noqa: E402
-from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe, count_parameters, predict  # noqa: E402
+from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe, predict  # noqa: E402
+from thumbnet.training.hemodynamics.lsm2oe_sizes import count_parameters  # noqa: E402
 
 SIZES = {"samples": 96, "channels": 48, "blocks": 2, "experts": 3, "k": 1}
 EDGE = edge(3).with_options(**SIZES, strides=(1, 2))

@@ -168,6 +168,36 @@ class Lsm2oeConfig:
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
 
 
+@dataclass(frozen=True)
+class Distillation:
+    """How two networks learn from each other, see :mod:`.distillation`.
+
+    Attributes
+    ----------
+    alpha, beta : float
+        Weights of the labels and of the teacher in the student's loss.
+    gamma : float
+        Weight of the student in the teacher's loss.
+    two_way : bool
+        Whether the teacher learns too.
+    teacher_rate : float
+        Learning rate of the teacher as a share of the student's.
+    """
+
+    alpha: float = 0.5
+    beta: float = 0.5
+    gamma: float = 0.1
+    two_way: bool = True
+    teacher_rate: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "gamma", "teacher_rate"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"distillation.{name} must be at least 0, got {getattr(self, name)!r}")
+        if self.alpha + self.beta == 0:
+            raise ConfigError("distillation.alpha and distillation.beta must not both be 0, got 0 and 0")
+
+
 def reference(tasks: int = 4) -> Lsm2oeConfig:
     """Return the public code's network at its defaults; its four tasks are SBP, MAP, DBP and HR."""
     return Lsm2oeConfig(tasks=tasks)

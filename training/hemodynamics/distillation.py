@@ -15,7 +15,6 @@ Source: Liu et al., "Lightweight Sparse Multi-gate Mixture-of-Experts", IEEE Int
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -23,40 +22,10 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import tensorflow as tf
 import tf_keras as keras
 
-from ..errors import ConfigError
+from .config import Distillation
 from .learning import MixtureTrainer
 from .losses import task_errors
 from .lsm2oe import Lsm2oe
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """How two networks learn from each other.
-
-    Attributes
-    ----------
-    alpha, beta : float
-        Weights of the labels and of the teacher in the student's loss.
-    gamma : float
-        Weight of the student in the teacher's loss.
-    two_way : bool
-        Whether the teacher learns too.
-    teacher_rate : float
-        Learning rate of the teacher as a share of the student's.
-    """
-
-    alpha: float = 0.5
-    beta: float = 0.5
-    gamma: float = 0.1
-    two_way: bool = True
-    teacher_rate: float = 0.2
-
-    def __post_init__(self) -> None:
-        for name in ("alpha", "beta", "gamma", "teacher_rate"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"distillation.{name} must be at least 0, got {getattr(self, name)!r}")
-        if self.alpha + self.beta == 0:
-            raise ConfigError("distillation.alpha and distillation.beta must not both be 0, got 0 and 0")
 
 
 def student_loss(truth: Any, student: Any, teacher: Any, given: Distillation) -> Any:

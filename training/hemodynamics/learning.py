@@ -26,8 +26,6 @@ from ..steps import Advance
 from .losses import UncertaintyLoss, task_errors
 from .lsm2oe import Lsm2oe, predict
 
-LEAST_SHARE = 0.02
-"""Of the windows, that an expert should serve; fewer, and its gate has collapsed."""
 _BATCH = 64
 
 
@@ -64,6 +62,15 @@ class Standard:
     def apply(self, labels: np.ndarray) -> np.ndarray:
         """Labels to standardised ones, float32."""
         return ((labels - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Return plain JSON values."""
+        return {"mean": list(self.mean), "deviation": list(self.deviation)}
+
+    @classmethod
+    def from_dict(cls, table: dict[str, list[float]]) -> Standard:
+        """Read what :meth:`to_dict` returned."""
+        return cls(tuple(table["mean"]), tuple(table["deviation"]))
 
     def undo(self, standard: np.ndarray) -> np.ndarray:
         """Standardised outputs to the units of the tasks, float64."""
@@ -134,8 +141,8 @@ class MixtureTrainer:
         self.variables = [*model.trainable_variables, self.loss.log_variance]
         self.optimizer = keras.optimizers.Adam(schedule, amsgrad=True)
         self.optimizer.build(self.variables)
-        self._step = tf.function(self.step, jit_compile=False, reduce_retracing=True)
-        self._judge = tf.function(self.judge, jit_compile=False, reduce_retracing=True)
+        self._step = tf.function(self.step, autograph=False, jit_compile=False, reduce_retracing=True)
+        self._judge = tf.function(self.judge, autograph=False, jit_compile=False, reduce_retracing=True)
 
     def step(self, windows: Any, truth: Any) -> tuple[Any, Any]:
         """Learn from a batch; returns its loss and load-balancing loss."""

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from .config import MSFGM_DEPTH, Lsm2oeConfig
+from .config import Lsm2oeConfig
 from .experts import build_bottom, build_expert, build_towers
 from .gating import LEAST_DEVIATION, add_noise, build_gate, choose, expected_load, squared_variation, weigh
 
@@ -151,51 +151,9 @@ def build_parts(config: Lsm2oeConfig) -> Parts:
     )
 
 
-def count_parameters(config: Lsm2oeConfig, *, unused_gates: bool = False) -> int:
-    """Trainable parameters of a network, without building it.
-
-    Parameters
-    ----------
-    config : Lsm2oeConfig
-        Sizes.
-    unused_gates : bool
-        Count the gates of the published modules that nothing uses, one of ``channels + 1`` numbers in each. They are
-        41,280 of the 24,338,496 of `reference`.
-    """
-    c, quarter = config.channels, config.channels // 4
-    gates = 3 if unused_gates else 2
-    module = 3 * (3 * quarter**2 + quarter) + gates * (c + 1) + c * c + c + 2 * c
-    stem = config.stem_taps * c + 2 * c
-    plain = 3 * c * c + 2 * c
-    if config.expert_kind == "msfgm":
-        stem += c
-        body = MSFGM_DEPTH * module
-    else:
-        body = config.whole_blocks * (plain + (module if config.use_msfgm else plain))
-    expert = body + (c + 1) * (config.features or config.tasks) + (0 if config.shared_bottom else stem)
-    bottom = stem if config.shared_bottom else 0
-    return config.experts * expert + bottom + _gate_parameters(config) + _tower_parameters(config)
-
-
-def _gate_parameters(config: Lsm2oeConfig) -> int:
-    outputs = (config.gate_rows + config.choices) * config.experts
-    if config.gate_kind == "linear":
-        return config.samples * outputs
-    first, second = config.gate_channels // 2 or 1, config.gate_channels
-    return 15 * first + 2 * first + 7 * first * second + 2 * second + (second + 1) * outputs
-
-
-def _tower_parameters(config: Lsm2oeConfig) -> int:
-    if not config.features:
-        return 0
-    units = config.tower_units
-    one = (config.features + 1) * units + units + 1 if units else config.features + 1
-    return config.tasks * one
-
-
 def predict(model: Lsm2oe, windows: np.ndarray, batch_size: int = 64) -> np.ndarray:
     """Return the standardised parameters of windows (N, 1, samples, 1) or (N, samples), float32 (N, tasks)."""
     rows = np.asarray(windows, np.float32).reshape(len(windows), 1, -1, 1)
-    run = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+    run = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
     starts = range(0, len(rows), batch_size)
     return np.concatenate([run(rows[start : start + batch_size]).numpy() for start in starts])

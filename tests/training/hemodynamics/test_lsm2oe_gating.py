@@ -23,7 +23,8 @@ from thumbnet.training.hemodynamics.config import (  # noqa: E402
     reference,
 )
 from thumbnet.training.hemodynamics.losses import UncertaintyLoss, task_errors  # noqa: E402
-from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe, count_parameters, predict  # noqa: E402
+from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe, predict  # noqa: E402
+from thumbnet.training.hemodynamics.lsm2oe_sizes import count_parameters  # noqa: E402
 
 TINY = {"samples": 64, "channels": 16, "blocks": 1, "experts": 4, "k": 2}
 SMALL = {
