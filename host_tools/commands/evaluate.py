@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..errors import HostToolsError
 from ..hemodynamics.data_options import data_config, data_options, second_set_options, tested_elsewhere
 from ..jsonout import emit, quiet_stdout
 from ..options import PATH, json_option
@@ -49,27 +50,33 @@ def sleep(recipe: Path | None, data: Path | None, output: Path | None, as_json: 
 @second_set_options
 @click.option("--estimates", type=PATH, default=None, help="Estimates (N, tasks) of all windows as .npy, in place of "
               "the model of pulse features.")  # fmt: skip
+@click.option("--run", "run_folder", type=PATH, default=None, show_default=False,
+              help="Run whose networks are judged, on its own held-out windows or on the data named.  [default: "
+              "--output-dir where it is one]")  # fmt: skip
 @click.option("--output-dir", type=PATH, default=None, help="Folder for evaluation.json and the figures.")
 @json_option
-def hemodynamics(estimates: Path | None, output_dir: Path | None, as_json: bool, **options: Any) -> None:
-    """Judge estimates of hemodynamic parameters beside four baselines, by protocol, person and pressure."""
-    from thumbnet.training.hemodynamics.evaluation import evaluate
-    from thumbnet.training.hemodynamics.sources import cross_data, load_data
+def hemodynamics(
+    estimates: Path | None, run_folder: Path | None, output_dir: Path | None, as_json: bool, **options: Any
+) -> None:
+    """Judge estimates of hemodynamic parameters beside four baselines, by protocol, person and pressure.
 
+    Without a run or estimates, a model of hand-made pulse features is fitted and judged.
+    """
     from ..hemodynamics import evaluate as tables
 
     tested = tested_elsewhere(options)
-    config = data_config(**options)
+    if run_folder is None and estimates is None and tables.is_run(output_dir):
+        run_folder = output_dir
+    if run_folder is not None and (estimates is not None or tested is not None):
+        raise HostToolsError("--run judges its own networks: no --estimates; data to test it on are named by --source")
     with quiet_stdout():
-        data = load_data(config) if tested is None else cross_data(config, tested)
-        if estimates is None:
-            estimated, title = tables.feature_estimates(data), "pulse features"
+        if run_folder is not None:
+            judged = tables.judge_run(run_folder, options)
         else:
-            estimated, title = tables.read_estimates(estimates, data.windows.labels.shape), estimates.stem
-        report = {"model": title, "settings": config.to_dict(), "tested": None if tested is None else tested.to_dict(),
-                  **evaluate(data.windows, data.division, estimated, rejections=data.rejections)}  # fmt: skip
+            judged = tables.judge_data(data_config(**options), tested, estimates)
+        report = judged.report()
         if output_dir is not None:
-            tables.write_evaluation(report, data, estimated, output_dir, title)
+            tables.write_evaluation(report, judged, output_dir)
     if as_json:
         emit("evaluate-hemodynamics/1", report)
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from thumbnet.host_tools.cli import run
 
 pytest.importorskip("sklearn", reason="needs thumbnet[train]")
 
+from thumbnet.host_tools.pipeline.folder import RunFolder
 from thumbnet.training.hemodynamics.readers.npy_pair import write_npy_pair
+from thumbnet.training.hemodynamics.sources import DataConfig
 from thumbnet.training.hemodynamics.synthetic import synthetic_windows
 
 
@@ -53,6 +57,89 @@ def test_the_leaky_protocol_says_so(capsys):
     assert run(["evaluate", "hemodynamics", *words]) == 0
     text = capsys.readouterr().out
     assert "random-segment (leaky" in text and "tested windows are of people who are in training" in text
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """Folder of a run whose network tells the truth of its own synthetic windows, plus 3, and knows two experts."""
+    windows = synthetic_windows(8, 3, seed=4)
+    truth = {row.tobytes(): label for row, label in zip(windows.signals, windows.labels, strict=True)}
+
+    def load_estimator(folder, name):
+        def estimate(signals):
+            told = [truth.get(row.tobytes(), windows.labels[0]) for row in signals]
+            weights = np.tile([0.25, 0.75], (len(signals), 1, 1))
+            return {"estimates": np.stack(told) + (3 if name == "student.keras" else 1), "weights": weights}
+
+        return estimate
+
+    stand_in = types.SimpleNamespace(load_estimator=load_estimator, STUDENT="student.keras")
+    monkeypatch.setitem(sys.modules, "thumbnet.host_tools.hemodynamics.run", stand_in)
+    folder = RunFolder.create(tmp_path / "run", "run")
+    folder.perform("data", "key", lambda place: {"tasks": list(windows.tasks)})
+    folder.save()
+    settings = DataConfig(subjects=8, each=3, seed=4).to_dict()
+    (tmp_path / "run" / "data.json").write_text(json.dumps({"schema": "x", "data": settings}))
+    for name in ("model.keras", "student.keras"):
+        (tmp_path / "run" / name).write_text("a network")
+    return tmp_path / "run"
+
+
+def test_a_run_is_judged_on_its_own_division(trained, capsys):
+    assert run(["evaluate", "hemodynamics", "--run", str(trained), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["model"] == "compressed network, float"
+    assert report["errors"]["model"]["SBP"]["me"] == pytest.approx(3)
+    assert report["errors"]["network, float"]["SBP"]["me"] == pytest.approx(1)
+    assert "pulse features" in report["errors"]
+    assert report["experts"]["importance"] == pytest.approx([0.25, 0.75])
+    assert report["tested"] is None
+
+
+def test_the_folder_of_a_run_as_output_and_its_own_options_say_the_same(trained, capsys, monkeypatch):
+    monkeypatch.setattr("thumbnet.training.hemodynamics.plots.save_plots", lambda *arguments: [])
+    words = ["--subjects", "8", "--output-dir", str(trained), "--json"]
+    assert run(["evaluate", "hemodynamics", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["errors"]["model"]["SBP"]["me"] == pytest.approx(3)
+    assert (trained / "evaluation.json").is_file()
+
+
+def test_a_run_is_tested_whole_on_other_data(trained, tmp_path, capsys):
+    ppg, labels = write_npy_pair(synthetic_windows(5, 1, seed=9).with_tasks(["DBP", "SBP"]), tmp_path)
+    words = [
+        "--run",
+        str(trained),
+        "--ppg-file",
+        str(ppg),
+        "--labels-file",
+        str(labels),
+        "--tasks",
+        "DBP,SBP",
+        "--json",
+    ]
+    assert run(["evaluate", "hemodynamics", *words]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["windows"]["test"] == 5
+    assert list(report["errors"]["model"]) == ["SBP", "DBP"]
+    assert report["tested"]["source"] == "npy"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--seed", "5"], "a run keeps its own division; --seed goes with data of another --source only"),
+        (["--estimates", "x.npy"], "--run judges its own networks"),
+        (["--test-source", "synthetic"], "--run judges its own networks"),
+    ],
+)
+def test_a_run_refuses_what_would_mix_its_people(trained, words, sentence, capsys):
+    assert run(["evaluate", "hemodynamics", "--run", str(trained), *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_what_is_no_run_is_told(tmp_path, capsys):
+    assert run(["evaluate", "hemodynamics", "--run", str(tmp_path)]) == 2
+    assert "must be the folder of a run of `thumbnet train hemodynamics`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
