@@ -38,7 +38,7 @@ TN_INLINE void tn_conv2d_few_codes(const tn_conv2d_few_s8_mve *p, const int8_t *
 {
     for (int tap = 0; tap < p->taps; ++tap) {
         const int8_t *const row = rows[tap * p->tap_distance];
-        const int missing = tn_rows_missing(&p->rows, p->border) && row == NULL;
+        const int missing = tn_rows_missing(&p->rows, p->border) != 0 && row == NULL;
         int col = left;
         for (int i = 0; i < p->cols.kernel; ++i, col += p->cols.dilation) {
             const int inside = !missing && col >= 0 && col < p->cols.in;

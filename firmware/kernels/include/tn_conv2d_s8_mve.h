@@ -95,7 +95,7 @@ TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *cons
     const int reach = (p->cols.kernel - 1) * p->cols.dilation;
     const int narrow = tn_mve_unpadded(&p->cols) || (left >= 0 && left + reach < p->cols.in);
     const int inside = p->shape.in_place && narrow && tn_mve_rows_inside(&p->rows, NULL, rows, p->taps, p->tap_distance);
-    if (tn_conv2d_mve_direct(p) || inside) {
+    if (tn_conv2d_mve_direct(p) != 0 || inside != 0) {
         for (int tap = 0; tap < p->taps; ++tap) {
             runs[2 * tap] = rows[tap * p->tap_distance] + left * p->in_channels;
         }
@@ -114,7 +114,7 @@ TN_INLINE void tn_conv2d_mve_under_two(const tn_conv2d_s8_mve *p, const int8_t *
     const int below = p->pool == TN_MVE_POOL_ROWS ? p->row_distance : 0;
     const int beside = p->pool == TN_MVE_POOL_ROWS ? 0 : p->cols.stride;
     const int column = p->shape.runs * tn_conv2d_mve_padded(p);
-    if (tn_conv2d_mve_direct(p)) {
+    if (tn_conv2d_mve_direct(p) != 0) {
         tn_conv2d_mve_under(p, rows, left, scratch, runs);
         tn_conv2d_mve_under(p, rows + below, left + beside, scratch + column, runs + 1);
     } else {
@@ -152,7 +152,7 @@ TN_INLINE int tn_conv2d_mve_short(const tn_conv2d_s8_mve *p)
 TN_INLINE const int8_t *tn_conv2d_mve_dots(const tn_conv2d_s8_mve *p, const tn_dots_vector *x, tn_dots_sums *sums,
                                            const int8_t *const *at, const int8_t *w, int pixels)
 {
-    if (tn_conv2d_mve_short(p)) {
+    if (tn_conv2d_mve_short(p) != 0) {
         return tn_dots_one_vector(x, sums, w, p->shape.run);
     }
     const tn_dots_shape shape = {p->shape.runs, p->shape.run / 16, p->shape.run % 16 == 8};
@@ -200,7 +200,7 @@ TN_INLINE void tn_conv2d_mve_pixels(const tn_conv2d_s8_mve *p, const int8_t *con
     const int32_t *constants = p->channels;
     int left = p->out_channels;
     tn_dots_vector x = tn_dots_no_vector();
-    if (tn_conv2d_mve_short(p)) {
+    if (tn_conv2d_mve_short(p) != 0) {
         tn_dots_vector_load(&x, at[0], at[1], p->shape.run);
     }
     for (; left > 4; left -= 8, constants += 2 * TN_MVE_CONSTANTS, out += 8) {

@@ -208,7 +208,7 @@ TN_INLINE void tn_depthwise_mve_under(const tn_depthwise_conv2d_s8_mve *p, const
 {
     for (int r = 0; r < p->rows.kernel; ++r) {
         const int8_t *const row = rows[r];
-        const int missing = tn_rows_missing(&p->rows, p->border) && row == NULL;
+        const int missing = tn_rows_missing(&p->rows, p->border) != 0 && row == NULL;
         int col = left;
         for (int i = 0; i < p->cols.kernel; ++i, col += p->cols.dilation) {
             const int inside = !missing && col >= 0 && col < p->cols.in;

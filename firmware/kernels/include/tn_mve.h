@@ -941,7 +941,7 @@ TN_INLINE int tn_mve_rows_inside(const tn_axis *axis, const int8_t *border, cons
                                  int distance)
 {
     int inside = 1;
-    if (tn_rows_missing(axis, border)) {
+    if (tn_rows_missing(axis, border) != 0) {
         for (int tap = 0; tap < taps; ++tap) {
             inside = inside && rows[tap * distance] != NULL;
         }

@@ -9,22 +9,22 @@ typedef struct {
     int32_t count;
     int32_t factor; /* 2^32 / count, rounded up, as bits */
     tn_output_s8 limits;
-} means;
+} averages;
 
-static means means_of(const tn_pool2d_s8 *p, int32_t count)
+static averages averages_of(const tn_pool2d_s8 *p, int32_t count)
 {
     const uint32_t factor = count > 1 ? UINT32_MAX / (uint32_t)count + 1u : 0u;
-    const means m = {count, tn_wrapped(factor), {0, p->min, p->max}};
+    const averages m = {count, tn_wrapped(factor), {0, p->min, p->max}};
     return m;
 }
 
-static int32_t mean(const means *m, int32_t sum)
+static int32_t mean(const averages *m, int32_t sum)
 {
     return (sum > 0 ? sum + m->count / 2 : sum - m->count / 2) / m->count;
 }
 
 /* Half away from zero: what the magnitudes give, with their signs. */
-TN_INLINE tn_words four_means(const means *m, tn_words sums)
+TN_INLINE tn_words four_averages(const averages *m, tn_words sums)
 {
     if (m->count == 1) {
         return sums;
@@ -42,7 +42,7 @@ TN_INLINE tn_words four_means(const means *m, tn_words sums)
 }
 
 /* Up to eight channels of one pixel, whose window spans columns from `first` to before `end`. */
-TN_INLINE void eight(const tn_pool2d_s8 *p, const int8_t *const *rows, int first, int end, const means *m, int channel,
+TN_INLINE void eight(const tn_pool2d_s8 *p, const int8_t *const *rows, int first, int end, const averages *m, int channel,
                      int count, int8_t *out)
 {
     tn_words even = tn_words_all(0);
@@ -52,17 +52,17 @@ TN_INLINE void eight(const tn_pool2d_s8 *p, const int8_t *const *rows, int first
             continue;
         }
         const int8_t *x = rows[r] + first * p->channels + channel;
-        for (int col = first; col < end;) {
-            const int stop = end - col > MOST_HALVES ? col + MOST_HALVES : end;
+        for (int begin = first; begin < end; begin += MOST_HALVES) {
+            const int stop = end - begin > MOST_HALVES ? begin + MOST_HALVES : end;
             tn_halves sums = tn_halves_all(0);
-            for (; col < stop; ++col, x += p->channels) {
+            for (int col = begin; col < stop; ++col, x += p->channels) {
                 sums = tn_halves_add(sums, count < 8 ? tn_halves_load_first(x, count) : tn_halves_load(x));
             }
             even = tn_words_add(even, tn_words_even(sums));
             odd = tn_words_add(odd, tn_words_odd(sums));
         }
     }
-    const tn_halves codes = tn_halves_of_words(four_means(m, even), four_means(m, odd));
+    const tn_halves codes = tn_halves_of_words(four_averages(m, even), four_averages(m, odd));
     tn_mve_store_eight(out, tn_mve_limit(codes, &m->limits), count);
 }
 
@@ -74,13 +74,13 @@ TN_HOT void tn_average_pool2d_s8_row(const tn_pool2d_s8 *p, const int8_t *const 
     for (int r = 0; r < p->rows.kernel; ++r) {
         height += rows[r] != NULL ? 1 : 0;
     }
-    means m = means_of(p, 1);
+    averages m = averages_of(p, 1);
     int left = -(int)p->cols.pad;
     for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride, out += p->channels) {
         const int first = left < 0 ? 0 : left;
         const int end = left + p->cols.kernel < p->cols.in ? left + p->cols.kernel : p->cols.in;
         if (m.count != height * (end - first)) {
-            m = means_of(p, height * (end - first));
+            m = averages_of(p, height * (end - first));
         }
         for (int channel = 0; channel < whole; channel += 8) {
             eight(p, rows, first, end, &m, channel, 8, out + channel);
@@ -134,10 +134,10 @@ TN_HOT void tn_average_pool2d_s8_finish(const tn_pool2d_s8 *p, const int32_t *su
     for (int x = 0; x < p->cols.out; ++x, left += p->cols.stride) {
         const int first = left < 0 ? 0 : left;
         const int end = left + p->cols.kernel < p->cols.in ? left + p->cols.kernel : p->cols.in;
-        const means m = means_of(p, p->rows.kernel * (end - first));
+        const averages m = averages_of(p, p->rows.kernel * (end - first));
         int channel = 0;
         for (; channel + 4 <= p->channels; channel += 4, sums += 4, out += 4) {
-            tn_words_store_codes(out, tn_mve_clamp(four_means(&m, tn_words_load(sums)), &m.limits));
+            tn_words_store_codes(out, tn_mve_clamp(four_averages(&m, tn_words_load(sums)), &m.limits));
         }
         for (; channel < p->channels; ++channel) {
             *out++ = (int8_t)tn_clamp(mean(&m, *sums++), p->min, p->max);

@@ -32,7 +32,8 @@ static void multiply_row(const void *params, const int8_t *in1, int step1, const
         const tn_words a = factors(in1, step1, 4, p->zero_point1);
         tn_words_store_codes(out, products(p, a, factors(in2, step2, 4, p->zero_point2)));
     }
-    const int rest = (int)(count - i);
+    const uint32_t left = count - i;
+    const int rest = (int)left;
     if (rest > 0) {
         const tn_words a = factors(in1, step1, rest, p->zero_point1);
         tn_words_store_first(out, products(p, a, factors(in2, step2, rest, p->zero_point2)), rest);
