@@ -94,7 +94,8 @@ TN_INLINE void tn_conv2d_mve_under(const tn_conv2d_s8_mve *p, const int8_t *cons
 {
     const int reach = (p->cols.kernel - 1) * p->cols.dilation;
     const int narrow = tn_mve_unpadded(&p->cols) || (left >= 0 && left + reach < p->cols.in);
-    const int inside = p->shape.in_place && narrow && tn_mve_rows_inside(&p->rows, NULL, rows, p->taps, p->tap_distance);
+    const int inside =
+        p->shape.in_place && narrow && tn_mve_rows_inside(&p->rows, NULL, rows, p->taps, p->tap_distance);
     if (tn_conv2d_mve_direct(p) != 0 || inside != 0) {
         for (int tap = 0; tap < p->taps; ++tap) {
             runs[2 * tap] = rows[tap * p->tap_distance] + left * p->in_channels;

@@ -837,8 +837,8 @@ TN_INLINE tn_mve_sums tn_mve_no_sums(void)
 
 #if TN_HAS_MVE && defined(__OPTIMIZE__)
 #define TN_HAS_MVE_TAIL 1
-/* Of accumulators that share their constants, those in `each`: biases, multipliers, and shifts with the sign of a second
- * rounding. */
+/* Of accumulators that share their constants, those in `each`: biases, multipliers, and shifts with the sign of a
+ * second rounding. */
 #define TN_MVE_SCALED(each, at) \
     "vldrw.32 %q[t], [%[k], #" at "]\n\t" each(TN_MVE_BIASED) \
     "vldrw.32 %q[t], [%[k], #" at " + 16]\n\t" each(TN_MVE_MULTIPLIED) \
@@ -936,7 +936,8 @@ TN_INLINE int tn_mve_unpadded(const tn_axis *axis)
     return axis->pad == 0 && tn_mve_inside_end(axis) == axis->out;
 }
 
-/* Whether rows `distance` apart, `taps` of them, can all be read; rows of padding can where `border` stands for them. */
+/* Whether rows `distance` apart, `taps` of them, can all be read; rows of padding can where `border` stands for
+ * them. */
 TN_INLINE int tn_mve_rows_inside(const tn_axis *axis, const int8_t *border, const int8_t *const *rows, int taps,
                                  int distance)
 {

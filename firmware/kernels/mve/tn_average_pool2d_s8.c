@@ -42,8 +42,8 @@ TN_INLINE tn_words four_averages(const averages *m, tn_words sums)
 }
 
 /* Up to eight channels of one pixel, whose window spans columns from `first` to before `end`. */
-TN_INLINE void eight(const tn_pool2d_s8 *p, const int8_t *const *rows, int first, int end, const averages *m, int channel,
-                     int count, int8_t *out)
+TN_INLINE void eight(const tn_pool2d_s8 *p, const int8_t *const *rows, int first, int end, const averages *m,
+                     int channel, int count, int8_t *out)
 {
     tn_words even = tn_words_all(0);
     tn_words odd = tn_words_all(0);
