@@ -63,17 +63,18 @@ def hemodynamics(
     Without a run or estimates, a model of hand-made pulse features is fitted and judged.
     """
     from ..hemodynamics import evaluate as tables
+    from ..hemodynamics import judging
 
     tested = tested_elsewhere(options)
-    if run_folder is None and estimates is None and tables.is_run(output_dir):
+    if run_folder is None and estimates is None and judging.is_run(output_dir):
         run_folder = output_dir
     if run_folder is not None and (estimates is not None or tested is not None):
         raise HostToolsError("--run judges its own networks: no --estimates; data to test it on are named by --source")
     with quiet_stdout():
         if run_folder is not None:
-            judged = tables.judge_run(run_folder, options)
+            judged = judging.judge_run(run_folder, options)
         else:
-            judged = tables.judge_data(data_config(**options), tested, estimates)
+            judged = judging.judge_data(data_config(**options), tested, estimates)
         report = judged.report()
         if output_dir is not None:
             tables.write_evaluation(report, judged, output_dir)

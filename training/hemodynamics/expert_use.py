@@ -39,7 +39,7 @@ def expert_use(weights: np.ndarray, windows: PpgWindows) -> dict[str, Any]:
     load = served / max(float(served.sum()), 1e-12)
     importance = weights.sum(axis=(0, 1))
     busy = load[load > 0]
-    entropy = float(-(busy * np.log2(busy)).sum())
+    entropy = abs(float((busy * np.log2(busy)).sum()))
     largest = float(np.log2(len(served))) if len(served) > 1 else 0.0
     return {
         "experts": len(served),
