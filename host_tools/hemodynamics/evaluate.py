@@ -40,9 +40,7 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
         cells = (f"{row[task]['mae']:.2f}" if task in row else "-" for task in tasks)
         table.add_row(name.replace("model", report["model"], 1) if name.startswith("model") else name, *cells)
     console.print(table)
-    table = new_table(
-        report["model"], "|>MAE|>ME|>SD|>RMSE|>MAPE %|>R2|>within 5 / 10 / 15|>gain %|AAMI, BHS, IEEE numbers"
-    )
+    table = new_table(report["model"], "|>MAE|>ME|>SD|>RMSE|>MAPE %|>R2|>within 5 / 10 / 15|>gain %|AAMI BHS IEEE")
     for task, row in report["errors"]["model"].items():
         errors = [f"{row['mae']:.2f}", f"{row['me']:+.2f}", f"{row['sd']:.2f}", f"{row['rmse']:.2f}"]
         within = " / ".join(f"{100 * share:.0f}" for share in row["within"].values())
@@ -53,13 +51,6 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
     for name, row in report["strata"].items():
         cells = (f"{row[task]['mae']:.2f}" if task in row else "-" for task in tasks)
         table.add_row(name, str(row["windows"]), str(row["subjects"]), *cells)
-    console.print(table)
-    table = new_table(
-        "published mean absolute errors", "|" + "|".join(f">{task}" for task in tasks) + "|data and protocol"
-    )
-    for row in report["published"]:
-        cells = (f"{row['mae'][task]:g}" if task in row["mae"] else "" for task in tasks)
-        table.add_row(row["model"], *cells, f"{row['data']}; {row['protocol']}")
     console.print(table)
     _print_rest(report)
 
@@ -82,6 +73,9 @@ def _print_rest(report: Mapping[str, Any]) -> None:
     for name, row in report["identities"].items():
         told = f"{100 * row['share']:.1f} % broken" if "share" in row else f"off by {row['median']:.1f} % (median)"
         click.echo(f"{name}: {told}")
+    for row in report["published"]:
+        told = ", ".join(f"{task} {value:g}" for task, value in row["mae"].items())
+        click.echo(f"published, {row['model']} on {row['data']} ({row['protocol']}): {told}")
     for line in (report["protocol"]["label"], *report["protocol"]["leaks"], *report["remarks"], report["statement"]):
         click.echo(line)
 
@@ -89,7 +83,7 @@ def _print_rest(report: Mapping[str, Any]) -> None:
 def _grades(row: Mapping[str, Any]) -> str:
     if row["bhs"] is None:
         return ""
-    return f"{'within' if row['aami'] else 'beyond'}, {row['bhs']}, {row['ieee']}"
+    return f"{'within' if row['aami'] else 'beyond'} {row['bhs']} {row['ieee']}"
 
 
 def _number(value: float | None, digits: int) -> str:
