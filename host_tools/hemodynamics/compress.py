@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..oracle import open_oracle
 from ..pipeline.compress import spread
 from ..pipeline.firmware import PARITY_WINDOWS
 from ..pipeline.folder import write_json
 from ..pipeline.hashing import versions
 from ..pipeline.quiet import quiet_libraries
-from .run import MODEL, MODEL_CODE, PACKAGES, STANDARD, STUDENT, HemoRun, describe_network, judge
+from .run import MODEL, MODEL_CODE, PACKAGES, STANDARD, STUDENT, HemoRun, describe_network, judge, judge_estimates
 
 if TYPE_CHECKING:
     from thumbnet.quantize.bundle import Bundle
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from thumbnet.training.hemodynamics.learning import Standard
     from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe
 
-TABLE, BUNDLE = "compression.json", "model.bundle"
-_CODE = (*MODEL_CODE, "quantize", "host_tools/hemodynamics")
+TABLE, BUNDLE, ESTIMATES = "compression.json", "model.bundle", "test_int8.npz"
+_CODE = (*MODEL_CODE, "quantize", "codegen/mixture", "host_tools/hemodynamics", "host_tools/oracle.py")
 _PACKAGES = (*PACKAGES, "tflite-micro", "ai-edge-litert")
+_NETWORK = ("config", "parameters", "active_macs", "most_active")
 _TITLES = {
     "teacher": "teacher, float",
     "pruned": "pruned, not trained again",
@@ -34,6 +36,7 @@ _TITLES = {
     "two-way": "pruned, bidirectional distillation",
     "int8": "int8 after training",
     "aware": "int8, trained with its rounding",
+    "device": "int8 as a device computes it, by the oracle",
 }
 
 
@@ -80,6 +83,7 @@ def _work(run: HemoRun, folder: Path) -> dict[str, Any]:
         bundle = _bundle(run, lowered, files, standard)
         bundle.write(folder / BUNDLE)
         np.save(folder / PARITY_WINDOWS, _parity_windows(run))
+        steps.add_copy("device", _as_the_device(run, bundle, folder))
         facts["bytes"] = {name: len(data) for name, data in files.items()}
     facts |= {"rows": steps.rows, "table": table.model_dump(), "network": describe_network(student)}
     write_json(folder / TABLE, {"schema": "thumbnet.hemodynamics-compression/1", **facts})
@@ -95,15 +99,26 @@ class _Steps:
 
     def add(self, name: str, model: Lsm2oe, network: dict[str, Any] | None = None) -> None:
         """Judge a network on the held-out windows and keep the row."""
-        found = {"name": name, "title": _TITLES[name], **(network or describe_network(model)),
-                 **judge(self.run, model, self.standard)}  # fmt: skip
+        self._keep(name, network or describe_network(model), judge(self.run, model, self.standard))
+
+    def add_copy(self, name: str, estimated: np.ndarray[Any, Any]) -> None:
+        """Keep a row for other estimates of the last row's network."""
+        network = {key: self.rows[-1][key] for key in _NETWORK}
+        errors = judge_estimates(self.run, estimated, self.standard)
+        self._keep(name, network, {**errors, "served": self.rows[-1]["served"]})
+
+    def _keep(self, name: str, network: dict[str, Any], quality: dict[str, Any]) -> None:
+        found = {"name": name, "title": _TITLES[name], **network, **quality}
         found["gain_kept"] = None if not self.rows else _kept(self.rows[0], found)
         self.rows.append(found)
 
 
 def _kept(teacher: dict[str, Any], found: dict[str, Any]) -> dict[str, float | None]:
     """Share of the teacher's gain over the mean predictor that is left, per task; None where it had none."""
-    return {task: found["gain"][task] / gain if gain > 0 else None for task, gain in teacher["gain"].items()}
+    return {
+        task: found["gain"][task] / gain if gain is not None and gain > 0 else None
+        for task, gain in teacher["gain"].items()
+    }
 
 
 def _standard(run: HemoRun) -> Standard:
@@ -162,13 +177,29 @@ def _quantize(run: HemoRun, lowered: LoweredMixture, steps: _Steps) -> None:
     from thumbnet.quantize.mixture_points import train_lowered
 
     table = run.recipe.compression
-    network = {key: steps.rows[-1][key] for key in ("config", "parameters", "active_macs", "most_active")}
+    network = {key: steps.rows[-1][key] for key in _NETWORK}
     steps.add("int8", lowered.assembled(rounded=True), network)
     if table.aware_epochs:
         material = _material(run, table.aware_epochs, table.aware_learning_rate)
         task = run.new_task(_TITLES["aware"], material.settings.passes(len(material.windows)) * len(material.windows))
         train_lowered(lowered, material, task)
         steps.add("aware", lowered.assembled(rounded=True), network)
+
+
+def _as_the_device(run: HemoRun, bundle: Bundle, folder: Path) -> np.ndarray[Any, Any]:
+    """Estimates of the held-out windows in integers alone, and which are kept beside the labels."""
+    from thumbnet.codegen.mixture.arithmetic import VALUE_BITS
+
+    windows, labels = run.part("test")
+    oracle = open_oracle(bundle.tflite)
+    task = run.new_task("int8 on the host", len(windows))
+    values = []
+    for window in np.round(windows * 127).astype(np.int8):
+        values.append(np.asarray(oracle.run([window[None]])[0], float).reshape(-1))
+        task(1)
+    estimated = np.stack(values) / 2**VALUE_BITS
+    np.savez(folder / ESTIMATES, estimates=estimated, labels=labels, places=run.loaded.division.test)
+    return estimated
 
 
 def _parity_windows(run: HemoRun) -> np.ndarray[Any, Any]:

@@ -20,8 +20,9 @@ def print_training(run: HemoRun) -> None:
     title = f"{data['name']}, {data['windows']['test']} held-out windows, {data['label']}"
     table = new_table(title, "|>MAE|>of the mean|>gain %")
     for task in data["tasks"]:
-        row = [f"{quality[key][task]:.2f}" for key in ("mae", "mean_mae")]
-        table.add_row(task, *row, f"{100 * quality['gain'][task]:.0f}")
+        gain = quality["gain"][task]
+        row = [_number(quality[key][task]) for key in ("mae", "mean_mae")]
+        table.add_row(task, *row, "-" if gain is None else f"{100 * gain:.0f}")
     open_console().print(table)
     click.echo(
         f"{run.folder.output('model.keras')}: {network['parameters']:,} parameters, {network['active_macs']:,} MACs of "
@@ -31,14 +32,18 @@ def print_training(run: HemoRun) -> None:
 
 
 def print_compression(run: HemoRun) -> None:
-    """A row for each step."""
+    """A column for each step."""
     facts = run.folder.facts("compress")
     tasks = run.folder.facts("data")["tasks"]
-    table = new_table("MAE on held-out windows", "|>parameters|>MACs|" + "|".join(f">{task}" for task in tasks))
-    for row in facts["rows"]:
-        errors = [f"{row['mae'][task]:.2f}" for task in tasks]
-        table.add_row(row["title"], f"{row['parameters']:,}", f"{row['active_macs']:,}", *errors)
+    rows = facts["rows"]
+    table = new_table("on held-out windows", "|" + "|".join(f">{row['name']}" for row in rows))
+    for task in tasks:
+        table.add_row(f"MAE of {task}", *(_number(row["mae"][task]) for row in rows))
+    for key, title in (("parameters", "parameters"), ("active_macs", "active MACs")):
+        table.add_row(title, *(f"{row[key]:,}" for row in rows))
     open_console().print(table)
+    for row in rows:
+        click.echo(f"{row['name']}: {row['title']}")
     click.echo(served_line(facts["rows"][-1]["served"]))
     if facts["why_no_bundle"]:
         click.echo(f"no bundle: {facts['why_no_bundle']}")
@@ -66,3 +71,7 @@ def served_line(served: Sequence[float]) -> str:
     idle: list[Any] = [number for number, share in enumerate(served) if share < 0.02]
     shares = ", ".join(f"{100 * share:.0f}" for share in served)
     return f"windows served by each expert, %: {shares}" + (f"; below 2 %: {idle}" if idle else "")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -238,21 +238,30 @@ def describe_network(model: Lsm2oe) -> dict[str, Any]:
 
 
 def judge(run: HemoRun, model: Lsm2oe, standard: Any) -> dict[str, Any]:
-    """MAE per task on the held-out windows, gain over the mean of the training labels, windows that experts serve."""
-    windows, labels = run.part("test")
-    estimated = standard.undo(_outputs(model, windows))
-    base = np.nanmean(np.abs(np.array(standard.mean) - labels), axis=0)
-    errors = np.nanmean(np.abs(estimated - labels), axis=0)
-    tasks = run.folder.facts("data")["tasks"]
+    """Judge a network by its held-out windows: :func:`judge_estimates`, and share of the windows that experts serve."""
+    windows, _ = run.part("test")
     chosen = [
         np.asarray(model.route(windows[start : start + 64], False).chosen) for start in range(0, len(windows), 64)
     ]
-    return {
-        "mae": dict(zip(tasks, errors.tolist(), strict=True)),
-        "mean_mae": dict(zip(tasks, base.tolist(), strict=True)),
-        "gain": dict(zip(tasks, (1 - errors / base).tolist(), strict=True)),
-        "served": np.concatenate(chosen).mean(axis=0).tolist(),
-    }
+    served = np.concatenate(chosen).mean(axis=0).tolist()
+    return {**judge_estimates(run, standard.undo(_outputs(model, windows)), standard), "served": served}
+
+
+def judge_estimates(run: HemoRun, estimated: np.ndarray[Any, Any], standard: Any) -> dict[str, Any]:
+    """MAE per task on the held-out windows, and gain over the mean of the training labels; None without labels."""
+    _, labels = run.part("test")
+    base, errors = _mae(np.array(standard.mean), labels), _mae(estimated, labels)
+    gain = [None if own is None or not mean else 1 - own / mean for own, mean in zip(errors, base, strict=True)]
+    tasks = run.folder.facts("data")["tasks"]
+    rows = zip(("mae", "mean_mae", "gain"), (errors, base, gain), strict=True)
+    return {key: dict(zip(tasks, values, strict=True)) for key, values in rows}
+
+
+def _mae(estimated: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> list[float | None]:
+    """Mean absolute error per task over the labels that are there."""
+    errors = np.abs(estimated - labels)
+    known = np.isfinite(errors)
+    return [float(row[there].mean()) if there.any() else None for row, there in zip(errors.T, known.T, strict=True)]
 
 
 def _outputs(model: Lsm2oe, windows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -224,6 +224,7 @@ def edge(tasks: int = 10) -> Lsm2oeConfig:
         features=32,
         tower_units=16,
         noise="gaussian",
+        balance=0.3,
     )
 
 

@@ -1,0 +1,79 @@
+"""Runs about hemodynamic parameters from windows to a board: minutes, because networks are trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.command import thumbnet
+
+pytest.importorskip("tf_keras", reason="needs thumbnet[train]")
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+
+RECIPE = """
+name = "tiny"
+task = "hemodynamics"
+[data]
+subjects = 24
+each = 3
+[model]
+experts = 2
+k = 1
+channels = 32
+blocks = 1
+strides = [4]
+stem_stride = 8
+[training]
+epochs = 2
+[compression]
+target_sparsity = 0.4
+epochs = 1
+aware_epochs = 1
+calibration_windows = 16
+[boards]
+names = ["host"]
+windows = 6
+"""
+OPTIONS = ["--num_experts", "2", "--hidden_channels", "16", "--noisy_gating", "--noise_type", "uniform", "--k", "1",
+           "--use_msfgm", "--num_blocks", "1", "--epochs", "1", "--batch_size", "4", "--lr", "0.001"]  # fmt: skip
+
+
+def test_a_whole_run(tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    done = thumbnet("run", recipe, "--output", tmp_path / "run", "--json", timeout=3000)
+    assert done.code == 0, done.err
+    report = done.json
+    names = [row["name"] for row in report["compress"]["rows"]]
+    assert names == ["teacher", "pruned", "two-way", "int8", "aware", "device"]
+    counts = [row["parameters"] for row in report["compress"]["rows"]]
+    assert max(counts[1:]) <= 0.6 * counts[0]
+    assert report["boards"][0]["parity"]["mismatches"] == 0
+    assert (tmp_path / "run" / "model.bundle").is_file()
+    by_name = {row["name"]: row["mae"] for row in report["compress"]["rows"]}
+    for task, simulated in by_name["aware"].items():
+        assert by_name["device"][task] == pytest.approx(simulated, rel=0.1)
+    again = thumbnet("run", recipe, "--output", tmp_path / "run", timeout=3000)
+    assert again.code == 0 and again.err.count("up to date") >= 6
+
+
+def test_the_published_sample_goes_through(tmp_path, shared_dir):
+    sample = shared_dir / "data" / "ppg" / "lsmoe-sample"
+    files = ["--ppg_file", str(sample / "sampledata.npy"), "--labels_file", str(sample / "labels.npy")]
+    trained = thumbnet("train", "hemodynamics", *files, *OPTIONS, "--output_dir", tmp_path / "teacher", timeout=3000)
+    assert trained.code == 0, trained.err
+    weights = [
+        "--teacher_weights",
+        str(tmp_path / "teacher" / "model.keras"),
+        "--target_sparsity",
+        "0",
+        "--aware_epochs",
+        "0",
+    ]
+    done = thumbnet("compress", "hemodynamics", *files, *OPTIONS, *weights, "--output_dir", tmp_path / "small", "--json",
+                    timeout=3000)  # fmt: skip
+    assert done.code == 0, done.err
+    report = done.json
+    assert report["data"]["tasks"] == ["SBP", "DBP"]
+    assert report["compress"]["rows"][-1]["name"] == "device"
+    with np.load(tmp_path / "small" / "test_int8.npz") as arrays:
+        assert arrays["estimates"].shape == arrays["labels"].shape
