@@ -61,16 +61,9 @@ def test_the_published_sample_goes_through(tmp_path, shared_dir):
     files = ["--ppg_file", str(sample / "sampledata.npy"), "--labels_file", str(sample / "labels.npy")]
     trained = thumbnet("train", "hemodynamics", *files, *OPTIONS, "--output_dir", tmp_path / "teacher", timeout=3000)
     assert trained.code == 0, trained.err
-    weights = [
-        "--teacher_weights",
-        str(tmp_path / "teacher" / "model.keras"),
-        "--target_sparsity",
-        "0",
-        "--aware_epochs",
-        "0",
-    ]
-    done = thumbnet("compress", "hemodynamics", *files, *OPTIONS, *weights, "--output_dir", tmp_path / "small", "--json",
-                    timeout=3000)  # fmt: skip
+    given = ["--teacher_weights", tmp_path / "teacher" / "model.keras", "--target_sparsity", "0", "--aware_epochs", "0",
+             "--output_dir", tmp_path / "small", "--json"]  # fmt: skip
+    done = thumbnet("compress", "hemodynamics", *files, *OPTIONS, *given, timeout=3000)
     assert done.code == 0, done.err
     report = done.json
     assert report["data"]["tasks"] == ["SBP", "DBP"]
