@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden.stack_frames import local_bytes
 from thumbnet.codegen import compile_model
 from thumbnet.codegen.library import KERNELS
 from thumbnet.codegen.ops.base import Array, Lowered
@@ -24,7 +25,6 @@ from thumbnet.codegen.tiers.mve.conv2d import arrange_filters, channels_as_lanes
 from thumbnet.codegen.tiers.mve.lanes import channel_constants, in_eights, overlapping, side_by_side
 
 EXAMPLE = KERNELS.parent / "example_model" / "model.tflite"
-BYTES = {"int8_t": 1, "int16_t": 2, "uint32_t": 4, "const int8_t *": 4}
 
 
 def test_fours_are_even_and_odd_channels_of_eights() -> None:
@@ -117,11 +117,8 @@ def test_recorded_frames_are_upper_bounds(schedule: str, tmp_path: Path) -> None
     recorded = json.loads((KERNELS / "stack.json").read_text())["inline"]
     checked = 0
     for name, body in re.findall(r"^TN_OUTLINE void (\w+)\([^)]*\)\n\{\n(.*?)^\}", source.read_text(), re.M | re.S):
-        local = sum(
-            BYTES[kind] * int(length) for kind, length in re.findall(r"^ +([\w *]+?) ?\w+\[(\d+)\]", body, re.M)
-        )
         kernel = re.search(r"(tn_\w+_mve)_(?:run|row)\(", body)
         if kernel and name in frames:
             checked += 1
-            assert frames[name] - local <= recorded[kernel.group(1)], name
+            assert frames[name] - local_bytes(body) <= recorded[kernel.group(1)], name
     assert checked > 10
