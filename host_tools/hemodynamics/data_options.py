@@ -19,7 +19,7 @@ PROTOCOLS = ("calibration-free", "calibration-based", "random-segment")
 
 
 def data_options(function: F) -> F:
-    """--ppg-file, --labels-file, --tasks, --source, --data, --protocol, --subjects, --windows-each and --seed."""
+    """Which windows: files, folders or synthetic ones, how they are cut, and who may learn from whom."""
     kind = "Where windows come from.  [default: npy with --ppg-file, else synthetic]"
     leaky = "Who may learn from whom; random-segment leaks and says so."
     for option in (
@@ -29,6 +29,16 @@ def data_options(function: F) -> F:
                      help="Synthetic windows of each person.  [default: 10]"),
         click.option("--subjects", type=click.IntRange(1, 100_000), default=None, show_default=False,
                      help="Synthetic persons.  [default: 150]"),
+        click.option("--lowpass", type=float, default=None, metavar="HZ",
+                     help="Causal low-pass of recordings, as on the device."),
+        click.option("--highpass", type=float, default=None, metavar="HZ",
+                     help="Causal high-pass of recordings, as on the device."),
+        click.option("--stride", type=click.IntRange(1), default=None, show_default=False,
+                     help="Samples from one window of a recording to the next.  [default: 1250, none overlap]"),
+        click.option("--limit", type=click.IntRange(1), default=None, show_default=False,
+                     help="Windows of each PulseDB subset at most."),
+        click.option("--subset", type=click.Choice(["calfree", "calbased", "aami"]), default=None, show_default=False,
+                     help="PulseDB's subset that is tested.  [default: calfree]"),
         click.option("--protocol", type=click.Choice(PROTOCOLS), default=None, show_default=False,
                      help=f"{leaky}  [default: calibration-free]"),
         click.option("--data", type=PATH, default=None, help="Folder of PPG-BP, PulseDB's subsets or WFDB records."),
@@ -84,7 +94,9 @@ def data_config(base: dict[str, Any] | None = None, **options: Any) -> DataConfi
 
     table = dict(base or {})
     names = {"ppg_file": "ppg_file", "labels_file": "labels_file", "data": "folder", "source": "source",
-             "protocol": "protocol", "subjects": "subjects", "windows_each": "each", "seed": "seed"}  # fmt: skip
+             "protocol": "protocol", "subjects": "subjects", "windows_each": "each", "seed": "seed",
+             "subset": "test", "limit": "limit", "stride": "stride", "highpass": "highpass",
+             "lowpass": "lowpass"}  # fmt: skip
     for option, key in names.items():
         value = options.get(option)
         if value is not None:

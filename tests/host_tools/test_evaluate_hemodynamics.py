@@ -146,6 +146,10 @@ def test_what_is_no_run_is_told(tmp_path, capsys):
     ("words", "sentence"),
     [
         (["--source", "wfdb"], "data.folder must name the folder of the source 'wfdb'"),
+        (
+            ["--source", "wfdb", "--data", ".", "--lowpass", "70"],
+            "data.lowpass must be above 0 and below 62.5 Hz, got 70",
+        ),
         (["--source", "npy"], "data.ppg_file and data.labels_file must name the files"),
         (["--subjects", "2", "--windows-each", "2"], "calibration-free needs at least 3 subjects"),
         (

@@ -16,6 +16,11 @@ from .windowset import PpgWindows
 SYNTHETIC, NPY, PPG_BP, PULSEDB, WFDB = "synthetic", "npy", "ppg-bp", "pulsedb", "wfdb"
 SOURCES = (SYNTHETIC, NPY, PPG_BP, PULSEDB, WFDB)
 _NEEDS_FOLDER = (PPG_BP, PULSEDB, WFDB)
+_TEXT, _WHOLE = (str, "a text"), (int, "a whole number")
+_KINDS = (*((name, *_TEXT) for name in ("source", "folder", "ppg_file", "labels_file", "test", "protocol")),
+          *((name, *_WHOLE) for name in ("subjects", "each", "seed", "limit")),
+          ("noise", int | float, "a number"), ("tasks", tuple, "a list of names"),
+          ("fractions", tuple, "a list of three shares"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,14 @@ class DataConfig:
     windows: WindowConfig = field(default_factory=WindowConfig)
 
     def __post_init__(self) -> None:
+        for name, kind, words in _KINDS:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise ConfigError(f"data.{name} must be {words}, got {value!r}")
+        if self.seed < 0:
+            raise ConfigError(f"data.seed must be at least 0, got {self.seed}")
+        if len(self.fractions) != 3 or not all(isinstance(share, int | float) for share in self.fractions):
+            raise ConfigError(f"data.fractions must be three shares, got {list(self.fractions)!r}")
         if self.source not in SOURCES:
             raise ConfigError(f"data.source must be one of {list(SOURCES)}, got {self.source!r}")
         if self.protocol not in PROTOCOLS:
@@ -90,13 +103,10 @@ class DataConfig:
         if unknown:
             raise ConfigError(f"data.{unknown[0]} is no setting; the settings are {sorted(own | cutting)}")
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-        try:
-            return cls(
-                windows=WindowConfig(**{key: value for key, value in values.items() if key in cutting}),
-                **{key: value for key, value in values.items() if key in own},
-            )
-        except TypeError as error:
-            raise ConfigError(f"[data] has a value of the wrong type ({error})") from None
+        return cls(
+            windows=WindowConfig(**{key: value for key, value in values.items() if key in cutting}),
+            **{key: value for key, value in values.items() if key in own},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, as :meth:`from_table` takes them."""

@@ -41,6 +41,10 @@ class WindowConfig:
     order: int = 2
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            whole = name in ("samples", "stride", "order")
+            if value is not None and (not isinstance(value, int if whole else int | float) or isinstance(value, bool)):
+                raise ConfigError(f"data.{name} must be a {'whole ' if whole else ''}number, got {value!r}")
         if self.rate <= 0:
             raise ConfigError(f"data.rate must be positive, got {self.rate}")
         for name in ("samples", "stride"):

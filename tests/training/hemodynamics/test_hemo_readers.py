@@ -320,7 +320,15 @@ def test_folders_without_records_are_told(tmp_path):
         ({"protocol": "leaky"}, "data.protocol must be one of"),
         ({"highpass": 63.0}, "data.highpass must be above 0 and below 62.5 Hz"),
         ({"stride": 0}, "data.stride must be at least 1"),
-        ({"rate": "fast"}, "wrong type"),
+        ({"rate": "fast"}, "data.rate must be a number, got 'fast'"),
+        ({"order": 2.5}, "data.order must be a whole number, got 2.5"),
+        ({"subjects": "many"}, "data.subjects must be a whole number, got 'many'"),
+        ({"seed": True}, "data.seed must be a whole number, got True"),
+        ({"seed": -1}, "data.seed must be at least 0, got -1"),
+        ({"fractions": ["half", 0.3, 0.2]}, "data.fractions must be three shares"),
+        ({"noise": "loud"}, "data.noise must be a number, got 'loud'"),
+        ({"folder": 3}, "data.folder must be a text, got 3"),
+        ({"tasks": "SBP"}, "data.tasks must be a list of names, got 'SBP'"),
     ],
 )
 def test_settings_that_cannot_be_are_told(table, told):
