@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from thumbnet.training.hemodynamics.sources import Data, DataConfig
 
-DATA, MODEL = "data.json", "model.keras"
+DATA, MODEL, BUNDLE = "data.json", "model.keras", "model.bundle"
 FEATURES = "pulse features"
-TITLES = {MODEL: "network, float", "student.keras": "compressed network, float"}
+TITLES = {MODEL: "network, float", "student.keras": "compressed network, float", BUNDLE: "compressed network, int8"}
 
 
 def feature_estimates(data: Data) -> np.ndarray:
@@ -133,11 +133,30 @@ def judge_run(folder: Path, options: Mapping[str, Any]) -> Judged:
     found = [load_estimator(folder, name)(data.windows.signals) for name in names]
     columns = _columns(folder, data.windows.tasks)
     others = {TITLES[name]: row["estimates"][:, columns] for name, row in zip(names[1:], found[1:], strict=True)}
+    if (folder / BUNDLE).is_file():
+        others[TITLES[BUNDLE]] = _bundle_estimates(folder / BUNDLE, data)[:, columns]
     # A handful of windows teaches no model of features.
     with contextlib.suppress(ModelError):
         others[FEATURES] = feature_estimates(data)
     return Judged(TITLES[names[0]], own.to_dict(), None if other is None else other.to_dict(), data,
                   found[0]["estimates"][:, columns], others, found[0]["weights"][data.division.test])  # fmt: skip
+
+
+def _bundle_estimates(path: Path, data: Data) -> np.ndarray[Any, Any]:
+    """Estimates as the device gives them, of the tested windows and of known readings; NaN for the rest."""
+    import numpy as np
+    from thumbnet.codegen.mixture.arithmetic import VALUE_BITS
+    from thumbnet.quantize.bundle import Bundle
+
+    from ..oracle import open_oracle
+
+    oracle = open_oracle(Bundle.read(path).tflite)
+    rows = np.union1d(data.division.test, data.division.known)
+    codes = np.round(127 * (2 * data.windows.signals[rows] - 1)).astype(np.int8)
+    values = [np.asarray(oracle.run([code[None, None, :, None]])[0], float).reshape(-1) for code in codes]
+    found = np.full((len(data.windows), len(values[0])), np.nan)
+    found[rows] = np.stack(values) / (1 << VALUE_BITS)
+    return found
 
 
 def _run_data(folder: Path) -> dict[str, Any]:

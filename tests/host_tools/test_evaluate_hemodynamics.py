@@ -13,6 +13,7 @@ from thumbnet.host_tools.cli import run
 pytest.importorskip("sklearn", reason="needs thumbnet[train]")
 
 from thumbnet.host_tools.pipeline.folder import RunFolder
+from thumbnet.training.hemodynamics.protocols import divide
 from thumbnet.training.hemodynamics.readers.npy_pair import write_npy_pair
 from thumbnet.training.hemodynamics.sources import DataConfig
 from thumbnet.training.hemodynamics.synthetic import synthetic_windows
@@ -94,6 +95,27 @@ def test_a_run_is_judged_on_its_own_division(trained, capsys):
     assert "pulse features" in report["errors"]
     assert report["experts"]["importance"] == pytest.approx([0.25, 0.75])
     assert report["tested"] is None
+
+
+def test_the_bundle_of_a_run_is_judged_by_its_integers(trained, capsys, monkeypatch):
+    """Codes in, units of 1/65536 out, for the tested windows alone."""
+    seen = []
+
+    def run_codes(inputs):
+        seen.append(inputs[0])
+        return [np.arange(10).reshape(1, 10) * 65536 + 32768]
+
+    (trained / "model.bundle").write_bytes(b"a bundle")
+    monkeypatch.setattr("thumbnet.quantize.bundle.Bundle.read", lambda path: types.SimpleNamespace(tflite=b"mixture"))
+    monkeypatch.setattr("thumbnet.host_tools.oracle.open_oracle", lambda model: types.SimpleNamespace(run=run_codes))
+    assert run(["evaluate", "hemodynamics", "--run", str(trained), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    windows = synthetic_windows(8, 3, seed=4)
+    tested = divide(windows, seed=4).test
+    np.testing.assert_array_equal(np.stack(seen)[:, 0, 0, :, 0], np.round(127 * (2 * windows.signals[tested] - 1)))
+    expected = (np.arange(10) + 0.5 - windows.labels[tested]).mean(axis=0)
+    found = [row["me"] for row in report["errors"]["compressed network, int8"].values()]
+    np.testing.assert_allclose(found, expected)
 
 
 def test_the_folder_of_a_run_as_output_and_its_own_options_say_the_same(trained, capsys, monkeypatch):
