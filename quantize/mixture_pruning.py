@@ -114,14 +114,14 @@ def silence(model: Lsm2oe, removal: Removal) -> Lsm2oe:
         _silence_part(expert, kept, removal.blocks, config.channels)
     if silent.bottom is not None:
         _silence_part(silent.bottom, _kept_units(config, removal, 0), (), config.channels)
-    logits = silent.gate.get_layer("logits")
-    kernel, *bias = logits.get_weights()
-    gone = np.tile(np.isin(np.arange(config.experts), removal.experts), config.gate_rows)
+    choice = silent.gate.get_layer("choice")
+    kernel, *bias = choice.get_weights()
+    gone = np.tile(np.isin(np.arange(config.experts), removal.experts), config.choices)
     if gone.any() and not bias:
         raise PruneError(
             "experts of gates without a bias cannot be silenced; allowed are gates of the kind 'convolution'"
         )
-    logits.set_weights([np.where(gone, 0, kernel), *(np.where(gone, -1e6, value) for value in bias)])
+    choice.set_weights([np.where(gone, 0, kernel), *(np.where(gone, -1e6, value) for value in bias)])
     return silent
 
 
@@ -191,7 +191,7 @@ def _copy_part(source: keras.Model, target: keras.Model, units: Array, channels:
 def _copy_gate(model: Lsm2oe, small: Lsm2oe, kept: list[int]) -> None:
     for layer in model.gate.layers:
         values = layer.get_weights()
-        if layer.name in ("logits", "noise"):
+        if layer.name in ("choice", "choice_norm", "mixing", "noise"):
             split = [value.reshape(*value.shape[:-1], -1, model.config.experts)[..., kept] for value in values]
             values = [value.reshape(*value.shape[:-2], -1) for value in split]
         small.gate.get_layer(layer.name).set_weights(values)

@@ -15,6 +15,10 @@ expected number of its windows, differentiable through the probability that othe
 Source: Shazeer et al., "Outrageously Large Neural Networks", ICLR 2017, arXiv 1701.06538. The published code of LSM2oE
 takes the threshold from the softmax and compares it with logits; here both are logits. Its gates start at zero and then
 choose the same experts for every window in evaluation; these start at random.
+
+Noise hides a collapse: as long as it is larger than what tells the experts apart, all are tried in training, and
+without it every window goes to the same ones. So gates of the kind `convolution` normalise the logits that choose over
+the windows of a batch, as in batch normalisation without weights: no expert is ahead for all windows.
 """
 
 from __future__ import annotations
@@ -45,22 +49,30 @@ def build_gate(config: Lsm2oeConfig) -> keras.Model:
     Returns
     -------
     keras.Model
-        Input (batch, 1, samples, 1); outputs: logits (batch, gate_rows * experts), row by row, and the raw noise
-        (batch, choices * experts), whose softplus is the deviation of the noise on the logits that choose.
+        Input (batch, 1, samples, 1); outputs: logits (batch, gate_rows * experts), row by row, those that choose first,
+        and the raw noise (batch, choices * experts), whose softplus is the deviation of the noise on those.
     """
     inputs = layers.Input((1, config.samples, 1), name="window")
     if config.gate_kind == "linear":
         hidden = layers.Flatten(name="samples")(inputs)
-        start: Any = keras.initializers.RandomNormal(stddev=1 / math.sqrt(config.samples))
+        start: Any = "lecun_normal"
     else:
         hidden = _convolution(inputs, config.gate_channels // 2 or 1, 15, 4, "first")
         hidden = _convolution(hidden, config.gate_channels, 7, 4, "second")
         hidden = Mean([1, 2], keepdims=False, name="average")(hidden)
         start = "glorot_uniform"
     bias = config.gate_kind != "linear"
-    logits = layers.Dense(config.gate_rows * config.experts, use_bias=bias, kernel_initializer=start, name="logits")
-    noise = layers.Dense(config.choices * config.experts, use_bias=bias, kernel_initializer="zeros", name="noise")
-    return keras.Model(inputs, [logits(hidden), noise(hidden)], name="gate")
+    choosing = config.choices * config.experts
+    logits = layers.Dense(choosing, use_bias=bias, kernel_initializer=start, name="choice")(hidden)
+    if config.gate_kind != "linear":
+        logits = layers.BatchNormalization(
+            momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, center=False, scale=False, name="choice_norm"
+        )(logits)
+    if config.gates == "shared":
+        mixing = layers.Dense(config.tasks * config.experts, use_bias=bias, kernel_initializer=start, name="mixing")
+        logits = layers.Concatenate(name="logits")([logits, mixing(hidden)])
+    noise = layers.Dense(choosing, use_bias=bias, kernel_initializer="zeros", name="noise")(hidden)
+    return keras.Model(inputs, [logits, noise], name="gate")
 
 
 def add_noise(kind: str, logits: Any, deviation: Any) -> Any:

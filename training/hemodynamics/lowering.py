@@ -1,6 +1,6 @@
 """Rewrite a part of LSM2oE into layers of one operator each, as int8 files have them; the function stays the same.
 
-- Convolution, normalisation and ReLU become one convolution.
+- Convolution, normalisation and ReLU become one convolution; a dense layer takes up the normalisation behind it.
 - A multi-scale module becomes slices, convolutions, products and sums. Its spatial attention is written so that all
   that happens at every sample is one product and one sum (symbols of :mod:`.attention`)::
 
@@ -121,20 +121,20 @@ class _Lowering:
         return layers.Activation(activation, name=layer.name)(output) if apart else output
 
     def _norm(self, layer: Any, sources: list[Any]) -> Any:
-        """Fold into the convolution in front, which is made anew."""
-        convolution = layer.inbound_nodes[0].inbound_layers
-        if not isinstance(convolution, layers.Conv2D) or type(convolution) is not layers.Conv2D:
-            raise ModelError(f"normalisation '{layer.name}' must stand behind a convolution, got '{convolution.name}'")
-        gamma, beta, mean, variance = (np.asarray(value, np.float64) for value in layer.get_weights())
-        factor = gamma / np.sqrt(variance + layer.epsilon)
-        kernel, *bias = convolution.get_weights()
+        """Fold into the layer in front, which is made anew."""
+        maker = layer.inbound_nodes[0].inbound_layers
+        if type(maker) not in (layers.Conv2D, layers.Dense):
+            raise ModelError(f"normalisation '{layer.name}' must stand behind a convolution, got '{maker.name}'")
+        values = {weight.name.split("/")[-1].split(":")[0]: weight.numpy() for weight in layer.weights}
+        factor = values.get("gamma", 1.0) / np.sqrt(values["moving_variance"].astype(np.float64) + layer.epsilon)
+        kernel, *bias = maker.get_weights()
         start = bias[0] if bias else 0.0
         reader = layer.outbound_nodes[0].layer if len(layer.outbound_nodes) == 1 else None
         relu = isinstance(reader, layers.ReLU)
-        config = convolution.get_config() | {"use_bias": True, "activation": "relu" if relu else "linear"}
-        source = self.outputs[convolution.inbound_nodes[0].inbound_layers.name]
-        weights = [kernel * factor, beta + (start - mean) * factor]
-        return _apply(layers.Conv2D.from_config(config), [source], weights)
+        config = maker.get_config() | {"use_bias": True, "activation": "relu" if relu else "linear"}
+        source = self.outputs[maker.inbound_nodes[0].inbound_layers.name]
+        weights = [kernel * factor, values.get("beta", 0.0) + (start - values["moving_mean"]) * factor]
+        return _apply(type(maker).from_config(config), [source], weights)
 
     def _regroup(self, layer: Any, sources: list[Any]) -> Any:
         _, _, samples, channels = layer.input_shape

@@ -110,8 +110,7 @@ class Lsm2oe(keras.Model):
         weights = weigh(mixing, tf.broadcast_to(chosen, tf.shape(mixing)))
         load = tf.reduce_sum(expected_load(clean, noisy, deviation, config.k), axis=0)
         importance = tf.reduce_sum(weights, axis=0)
-        terms = [squared_variation(row) for part in (importance, load) for row in tf.unstack(part)]
-        balance = config.balance * tf.add_n(terms) * (2.0 / len(terms))
+        balance = config.balance * (_mean_variation(importance) + _mean_variation(load))
         return Routing(weights, tf.reduce_max(chosen, axis=1), balance)
 
     def run_experts(self, shared: Any, chosen: Any, training: bool | None = None) -> Any:
@@ -139,6 +138,12 @@ class Lsm2oe(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         return {"name": self.name, "config": self.config.to_dict()}
+
+
+def _mean_variation(rows: Any) -> Any:
+    """Mean over rows (rows, experts) of their squared variation."""
+    terms = [squared_variation(row) for row in tf.unstack(rows)]
+    return tf.add_n(terms) / len(terms)
 
 
 def build_parts(config: Lsm2oeConfig) -> Parts:

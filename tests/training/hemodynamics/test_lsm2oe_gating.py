@@ -187,10 +187,10 @@ def test_the_order_of_the_experts_means_nothing(network):
     shuffled = Lsm2oe(network.config)
     shuffled.set_weights(network.get_weights())
     shuffled.experts = [shuffled.experts[number] for number in order]
-    kernel, bias = network.gate.get_layer("logits").get_weights()
-    shuffled.gate.get_layer("logits").set_weights(
-        [kernel.reshape(-1, 4, 4)[:, :, order].reshape(kernel.shape), bias.reshape(4, 4)[:, order].reshape(-1)]
-    )
+    for name in ("choice", "choice_norm", "mixing"):
+        values = network.gate.get_layer(name).get_weights()
+        moved = [value.reshape(*value.shape[:-1], -1, 4)[..., order].reshape(value.shape) for value in values]
+        shuffled.gate.get_layer(name).set_weights(moved)
     assert np.abs(shuffled(x).numpy() - network(x).numpy()).max() < 1e-5
 
 
@@ -200,7 +200,7 @@ def test_gradients_reach_the_chosen_experts_alone(network):
         output, routing = network.forward(x, False)
         loss = tf.reduce_sum(output**2)
     variables = [expert.trainable_weights for expert in network.experts]
-    gradients = tape.gradient(loss, [*variables, network.gate.get_layer("logits").kernel])
+    gradients = tape.gradient(loss, [*variables, network.gate.get_layer("mixing").kernel])
     sizes = [max(float(tf.reduce_max(tf.abs(g))) if g is not None else 0 for g in part) for part in gradients[:-1]]
     assert [size > 0 for size in sizes] == (routing.chosen.numpy()[0] > 0).tolist()
     assert float(tf.reduce_max(tf.abs(gradients[-1]))) > 0
@@ -217,14 +217,25 @@ def test_an_expert_without_windows_keeps_its_statistics():
         assert same == resting and all(np.isfinite(value).all() for value in expert.get_weights())
 
 
+def test_no_expert_is_ahead_for_all_windows():
+    """Normalised logits choose by the window, however far apart their means are."""
+    model = Lsm2oe(SMALL["edge"].with_options(noisy=False))
+    kernel, _ = model.gate.get_layer("choice").get_weights()
+    model.gate.get_layer("choice").set_weights([kernel, np.array([5.0, 0, 0, -5], np.float32)])
+    x = windows(64)
+    for _ in range(100):
+        model.route(x, True)
+    assert model.route(x, False).chosen.numpy().mean(axis=0).min() > 0.02
+
+
 def test_load_balancing_pushes_towards_idle_experts():
     model = Lsm2oe(SMALL["edge"].with_options(gate_kind="linear", balance=1.0))
-    layer = model.gate.get_layer("logits")
+    layer = model.gate.get_layer("choice")
     x = np.ones((32, 1, 64, 1), np.float32)
-    layer.set_weights([np.tile([[0.02, 0.01, 0, 0] + 12 * [0]], (64, 1)).astype(np.float32)])
+    layer.set_weights([np.tile([[0.02, 0.01, 0, 0]], (64, 1)).astype(np.float32)])
     with tf.GradientTape() as tape:
         balance = model.route(x, True).balance
-    push = -tape.gradient(balance, layer.kernel).numpy().sum(axis=0)[:4]
+    push = -tape.gradient(balance, layer.kernel).numpy().sum(axis=0)
     assert push[0] < 0 and (push[1:] > 0).all(), "the one with most weight gives to the others"
 
 
