@@ -26,7 +26,7 @@ TN_INLINE uint32_t tn_max_pool2d_four(const tn_max_pool2d_s8_dsp *p, const int8_
     }
     if (p->max < INT8_MAX) {
         /* The smaller of both: codes in reverse order. */
-        largest = ~tn_larger4(~largest, (uint32_t)(uint8_t)~p->max * 0x01010101u);
+        largest = ~tn_larger4(~largest, (255u - (uint32_t)(uint8_t)p->max) * 0x01010101u);
     }
     return largest;
 }
