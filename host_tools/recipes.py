@@ -87,6 +87,9 @@ class TrainingTable(_Table):
         default=1 / 3, gt=0, le=1, description="share of all steps before the cosine starts again; 1: never"
     )
     patience: int = Field(default=10, ge=1, description="passes without a better validation loss before stopping")
+    selection: Literal["loss", "last"] = Field(
+        default="loss", description="pass that counts: that of the least validation loss, or the last whatever it is"
+    )
     class_weights: bool = Field(default=False, description="weigh rare stages more")
     augment_gain_db: float = Field(
         default=0.0,

@@ -46,7 +46,9 @@ class Progress:
             self.best_weights = model.get_weights()
 
     def best(self, selection: str) -> int:
-        """Return the pass, from 0, with the smallest validation loss or the highest accuracy; the first of equals."""
+        """Return the pass, with the least validation loss or highest accuracy (the first of equals); or the last."""
+        if selection == "last":
+            return len(self.logs["loss"]) - 1
         if selection == "accuracy":
             return int(np.argmax(self.logs["val_accuracy"]))
         return int(np.argmin(self.logs["val_loss"]))

@@ -27,7 +27,7 @@ from .errors import ConfigError, ModelError
 from .steps import Advance, Inputs, Teaching, Trainer
 from .tensorboard import ScalarLog
 
-SELECTIONS = ("loss", "accuracy")
+SELECTIONS = ("loss", "accuracy", "last")
 THREADS = 2
 
 
@@ -55,7 +55,8 @@ class TrainingSettings:
     class_weights : bool
         Weigh each class by the inverse of its share.
     selection : str
-        What the best pass is best in on the validation windows: "loss", or "accuracy" as in published code.
+        What the best pass is best in on the validation windows: "loss", or "accuracy" as in published code. "last":
+        the last pass counts, whatever they say, and patience means nothing.
     augment_gain_db, augment_flip, augment_noise
         Changes of the training windows, see :class:`.augment.Augmentation`.
     """

@@ -77,6 +77,7 @@ def plan_folds(
     count: int = 5,
     seed: int = 0,
     validation: float = DEFAULT_VALIDATION,
+    selection: str = "loss",
 ) -> FoldPlan:
     """Divide epochs into folds.
 
@@ -92,6 +93,8 @@ def plan_folds(
         Decides which people are tested together (`subject-wise`; `published` goes by the order of the recordings).
     validation : float
         Share of the people besides those of the test who validate, at least one (`subject-wise`).
+    selection : str
+        Which pass counts (`subject-wise`), see :class:`.loop.TrainingSettings`; the published protocol has its own.
 
     Returns
     -------
@@ -110,10 +113,10 @@ def plan_folds(
         return _published(epochs, count)
     if not 0 < validation < 1:
         raise SplitError(f"folds.validation must be a share between 0 and 1, got {validation}")
-    return _subject_wise(epochs, count, seed, validation)
+    return _subject_wise(epochs, count, seed, validation, selection)
 
 
-def _subject_wise(epochs: EpochSet, count: int, seed: int, validation: float) -> FoldPlan:
+def _subject_wise(epochs: EpochSet, count: int, seed: int, validation: float, selection: str) -> FoldPlan:
     people = np.unique(epochs.subjects)
     # Two folds of three people would test two at once and leave nobody to train.
     least = max(3, count) if count > 2 else 4
@@ -131,8 +134,9 @@ def _subject_wise(epochs: EpochSet, count: int, seed: int, validation: float) ->
         rest = np.roll(order, -start)[: len(order) - len(tested)]
         picked = rest[: min(len(rest) - 1, max(1, round(validation * len(rest))))]
         folds.append(_fold(epochs, number, tested, picked))
-    label = f"{SUBJECT_WISE}, {count} folds: test subjects seen by nothing, checkpoint picked on validation subjects"
-    return FoldPlan(SUBJECT_WISE, tuple(folds), label, (), "loss")
+    picked_how = "the last pass counts" if selection == "last" else "checkpoint picked on validation subjects"
+    label = f"{SUBJECT_WISE}, {count} folds: test subjects seen by nothing, {picked_how}"
+    return FoldPlan(SUBJECT_WISE, tuple(folds), label, (), selection)
 
 
 def _fold(epochs: EpochSet, number: int, tested: np.ndarray, validating: np.ndarray) -> Fold:

@@ -34,7 +34,7 @@ Measure = Callable[[bytes], dict[str, Any]]
 FOLDER = "compression"
 TEACHER = "teacher"
 LAYERS = "layers"
-_KEPT = {"class_weights", "augment_gain_db", "augment_flip", "augment_noise"}
+_KEPT = {"selection", "class_weights", "augment_gain_db", "augment_flip", "augment_noise"}
 """Keys of `[training]` that hold for every training."""
 _PREFIX, _COST = "compression:", "cost:"
 _NOT_COMPILED = {

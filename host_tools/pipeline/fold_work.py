@@ -100,7 +100,8 @@ def plan_of(epochs: EpochSet, recipe: Recipe, protocol: str) -> FoldPlan:
     from thumbnet.training.protocols import plan_folds
 
     table = recipe.folds
-    return plan_folds(epochs, protocol, table.count, recipe.training.seed, table.validation)
+    training = recipe.training
+    return plan_folds(epochs, protocol, table.count, training.seed, table.validation, training.selection)
 
 
 def work(task: Task) -> None:

@@ -117,6 +117,16 @@ def test_augmentation_out_of_range_is_refused(changes):
         TrainingSettings(**changes)
 
 
+def test_the_last_pass_counts_where_it_is_asked_for(data):
+    inputs, labels, validation, wrong = data[0], data[1], data[0], (data[1] + 1) % CLASSES
+    model = small_network()
+    settings = TrainingSettings(epochs=6, learning_rate=0.1, patience=1, selection="last")
+    history = train(model, inputs, labels, validation, wrong, settings)
+    assert (len(history.loss), history.best_pass, history.stopped_early) == (6, 5, False)
+    assert loss_of(model, validation, wrong) == pytest.approx(history.val_loss[-1], rel=1e-5)
+    assert history.val_loss[-1] > min(history.val_loss)
+
+
 def test_test_windows_are_no_argument():
     assert not [name for name in inspect.signature(train).parameters if "test" in name]
 

@@ -33,6 +33,12 @@ def test_subject_wise_folds_share_nobody_and_test_everybody_once(count, folds):
     assert plan.generalises and plan.leaks == () and plan.selection == "loss" and "subject-wise" in plan.label
 
 
+def test_the_label_tells_that_no_pass_is_picked():
+    plan = plan_folds(people(6), SUBJECT_WISE, 6, selection="last")
+    assert plan.selection == "last" and plan.label.endswith("test subjects seen by nothing, the last pass counts")
+    assert plan_folds(people(6), PUBLISHED, 3, selection="last").selection == "accuracy"
+
+
 def test_everybody_validates_about_as_often():
     epochs = people(20)
     plan = plan_folds(epochs, SUBJECT_WISE, 5, validation=0.25)
