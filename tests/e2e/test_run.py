@@ -5,6 +5,7 @@ and a second run does nothing. What it does not show: that the network is any go
 shows that), or anything about boards (`tests/firmware`, and the slow test below).
 """
 
+import functools
 import json
 import re
 import shutil
@@ -115,7 +116,9 @@ def test_a_second_run_does_nothing(place, first):
 
 def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(place, tmp_path):
     words = [sys.executable, "-m", "thumbnet.host_tools", "run", place / "short.toml", "--output", tmp_path / "run"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    # A shell that runs these tests in the background leaves its children deaf to interrupts.
+    hear = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=hear) as process:
         for line in process.stderr:
             if line.startswith("train"):
                 process.send_signal(signal.SIGINT)
