@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TABLE_HEAD = "point|>passes|>accuracy|>drop (95 %)|>parameters|>MACs|>state|>RAM|>flash|>instr."
+TABLE_HEAD = "point|>passes|>accuracy|>drop (95 %)|>params|>MACs|>state|>RAM|>flash|>instr."
 LAYER_HEAD = "layer|operator|>noise it adds|>gain if float|>agreement then"
 SHOWN_LAYERS = 5
 CONTROL = "more"
@@ -96,7 +96,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{row['metrics']['accuracy']:.1%}",
         f"{drop['value']:+.1f} ({low:+.1f} to {high:+.1f})",
         f"{row['parameters']:,}" + (f" ({nonzero:,} not 0)" if sparse else ""),
-        f"{row['macs']:,}",
+        f"{row['macs'] / 1e6:.2f} M",
         *(_count(cost.get(key)) for key in ("state_bytes", "ram_bytes", "flash_bytes", "instructions")),
     )
 

@@ -52,7 +52,7 @@ def test_rows_have_a_cell_for_every_column():
     rows = table_rows([row("float", "float"), row("int8", cost=COST), row("sparse50", cost=COST, zeros=5000)])
     assert {len(cells) for cells in rows} == {len(TABLE_HEAD.split("|"))}
     assert rows[0][-4:] == ("-", "-", "-", "-")
-    assert rows[1] == ("int8", "0", "85.3%", "+1.2 (-0.5 to +2.8)", "11,869", "2,795,264", "2,904", "12,000", "60,000",
+    assert rows[1] == ("int8", "0", "85.3%", "+1.2 (-0.5 to +2.8)", "11,869", "2.80 M", "2,904", "12,000", "60,000",
                        "9,000,000")  # fmt: skip
     assert rows[2][4] == "11,869 (6,869 not 0)"
 
