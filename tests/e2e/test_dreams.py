@@ -2,7 +2,7 @@
 
 Judges that the chain is whole and honest: every epoch tested once, baselines beside the network, int8 close to float,
 the board equal to the host. It does not judge how good the network is: 6 x 30 minutes teach little, and a linear model
-of band powers does better. Source: Devuyst et al., DREAMS sleep spindles database, CC BY-NC-ND 3.0.
+of band powers does as well. Source: Devuyst et al., DREAMS sleep spindles database, CC BY-NC-ND 3.0.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def test_int8_is_close_to_float_and_baselines_stand_beside_them(report):
     assert drop["value"] <= 1.0 or drop["epochs"] <= 4
     accuracy = {name: model["pooled"]["accuracy"] for name, model in folds["models"].items()}
     assert accuracy["majority"] == pytest.approx(220 / 360)
-    assert accuracy["float"] >= accuracy["majority"] - 0.05, accuracy
+    assert accuracy["float"] > accuracy["majority"], accuracy
     assert folds["models"]["majority"]["pooled"]["kappa"] == 0 < folds["models"]["float"]["pooled"]["kappa"]
 
 
