@@ -80,8 +80,8 @@ def test_folder_is_taken_from_the_recipe(tmp_path):
     assert load_recipe(path).signals.folder == str(tmp_path / "nights")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "training" / "recipes").glob("*.toml")), ids=lambda p: p.name)
-def test_shipped_recipes_are_valid(path):
+@pytest.mark.parametrize("path", sorted((ROOT / "training" / "recipes").glob("sleep_*.toml")), ids=lambda p: p.name)
+def test_shipped_recipes_of_sleep_are_valid(path):
     assert isinstance(load_recipe(path), Recipe)
 
 
