@@ -41,7 +41,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "folds": "Train and test a recipe's network in k folds, under its protocols.",
         "search": "Look for smaller networks that keep their accuracy within budgets.",
         "compress": "Quantize the network of a recipe to int8.",
-        "evaluate": "Score a recipe on its held-out windows.",
+        "evaluate": "Score a model on held-out windows.",
         "convert": "Turn a Keras model into an int8 .tflite.",
         "analyze": "List operators, MACs, unsupported layers and the boards a model fits.",
     },
