@@ -86,28 +86,31 @@ def compile_mixture(
     check_prefix(prefix)
     wiring = wire(read_mixture(data))
     settings = Settings(core, generator, hashlib.sha256(data).hexdigest(), optimize, frozenset(disable))
-    names = [schedule, "min-ram"] if schedule == "auto" and limits.given else [schedule]
-    for name in names:
-        whole = _compile_parts(wiring, settings, prefix, name, spread)
-        compiled = _compiled(whole, name, app)
-        if not limits.excess(compiled.state_bytes, compiled.schedule.flash_bytes):
-            return compiled
-    raise OptionError(
-        f"no schedule fits the limits: what comes nearest takes {compiled.state_bytes:,} bytes of RAM and about "
-        f"{compiled.schedule.flash_bytes:,} of flash"
-    )
+    whole = _compile_parts(wiring, settings, prefix, schedule, spread, limits)
+    compiled = _compiled(whole, app)
+    if limits.excess(compiled.state_bytes, compiled.schedule.flash_bytes):
+        raise OptionError(
+            f"no schedule fits the limits: what comes nearest takes {compiled.state_bytes:,} bytes of RAM and about "
+            f"{compiled.schedule.flash_bytes:,} of flash"
+        )
+    return compiled
 
 
-def _compile_parts(wiring: Wiring, settings: Settings, prefix: str, schedule: str, spread: int) -> _Whole:
+def _compile_parts(
+    wiring: Wiring, settings: Settings, prefix: str, schedule: str, spread: int, limits: Limits
+) -> _Whole:
     parts: dict[str, Part] = {}
     networks = {"bottom": [wiring.bottom] if wiring.bottom else [], "gate": [wiring.gate]}
     networks |= {"expert": list(wiring.experts), "towers": list(wiring.towers)}
     slices = None if schedule == "whole" else _slices(wiring.window, schedule)
+    # What a part may take: the rest of the state, and the address of a network's constants, come first.
+    held = sum(_sizes(wiring, slices)) + 3 * settings.target.pointer_bytes
+    room = Limits(ram=None if limits.ram is None else max(limits.ram - held, 0))
     for role, graphs in networks.items():
         if graphs:
             pushed = role == "gate" and wiring.gate_reads_window and slices is not None
             name = _part_schedule(role, schedule, slices if pushed else None)
-            parts[role] = compile_part(role, f"{prefix}_{role}", graphs, settings, name, spread if pushed else 0)
+            parts[role] = compile_part(role, f"{prefix}_{role}", graphs, settings, name, spread if pushed else 0, room)
     streams = slices is not None and parts["gate"].chosen.name == f"stream-{slices.axis[0]}"
     return _Whole(wiring, settings, prefix, parts, slices, streams and wiring.gate_reads_window)
 
@@ -176,7 +179,7 @@ def _layers(whole: _Whole) -> list[LayerInfo]:
 # --- files --------------------------------------------------------------------------------------------------
 
 
-def _compiled(whole: _Whole, schedule: str, app: bool) -> CompiledModel:
+def _compiled(whole: _Whole, app: bool) -> CompiledModel:
     wiring, settings = whole.wiring, whole.settings
     layers = tuple(_layers(whole))
     given, made = _ports(wiring)
@@ -238,11 +241,10 @@ def _first_layers(whole: _Whole, layers: Sequence[LayerInfo]) -> Iterator[tuple[
     assert at == len(layers) - 1
 
 
-def _sizes(whole: _Whole) -> list[int]:
+def _sizes(wiring: Wiring, slices: Slices | None) -> list[int]:
     """Bytes of the state behind its union, member by member."""
-    wiring = whole.wiring
     tasks, k = wiring.tasks, wiring.constants.k
-    sizes = [2, wiring.window.bytes] if whole.slices else []
+    sizes = [2, wiring.window.bytes] if slices else []
     if wiring.bottom is not None:
         sizes.append(result(wiring.bottom).bytes)
     return [*sizes, result(wiring.gate).bytes, k * wiring.features, tasks * wiring.features, tasks, k]
@@ -252,7 +254,7 @@ def _state_bytes(whole: _Whole) -> int:
     pointers = any(part.holds_pointers for part in whole.ordered)
     unit = whole.settings.target.pointer_bytes if pointers else 4
     union = max(part.state_bytes for part in whole.ordered)
-    return -(-(-(-union // unit) * unit + sum(_sizes(whole))) // unit) * unit
+    return -(-(-(-union // unit) * unit + sum(_sizes(whole.wiring, whole.slices))) // unit) * unit
 
 
 def _values(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from .. import passes
-from ..choose import NO_LIMITS, Candidate, choose, draft_like
+from ..choose import NO_LIMITS, Candidate, Limits, choose, draft_like
 from ..describe import describe_schedule
 from ..emit import emit_files, emitter_stack, layer_infos
 from ..emit_steps import Emitter
@@ -119,9 +119,9 @@ class Part:
 
 
 def compile_part(
-    role: str, prefix: str, graphs: Sequence[Graph], settings: Settings, schedule: str, spread: int
+    role: str, prefix: str, graphs: Sequence[Graph], settings: Settings, schedule: str, spread: int, limits: Limits
 ) -> Part:
-    """Compile a part by a schedule, or by whole tensors where it cannot be streamed.
+    """Compile a part by a schedule, or by whole tensors where it cannot be streamed; `limits` are for its state.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def compile_part(
             transformed, off = [passes.run(graphs[0], target, settings.disable)], frozenset(settings.disable)
         else:
             transformed, off = transform(graphs, target, settings.disable)
-        chosen = _choose(transformed[0], schedule, target, off, spread)
+        chosen = _choose(transformed[0], schedule, target, limits, off, spread)
     except OptionError as error:
         raise OptionError(f"{role}: {error}") from error
     emitter: Emitter
@@ -154,9 +154,11 @@ def compile_part(
     return Part(role, prefix, tuple(graphs), settings, transformed[0], off, chosen, emitter)
 
 
-def _choose(graph: Graph, schedule: str, target: Target, off: Collection[str], spread: int) -> Candidate:
+def _choose(
+    graph: Graph, schedule: str, target: Target, limits: Limits, off: Collection[str], spread: int
+) -> Candidate:
     try:
-        return choose(graph, schedule, target, NO_LIMITS, off, spread)
+        return choose(graph, schedule, target, limits, off, spread)
     except OptionError:
         if not schedule.startswith("stream"):
             raise

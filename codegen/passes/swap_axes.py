@@ -23,6 +23,9 @@ _REDUCTIONS = frozenset({"MEAN", "REDUCE_MAX"})
 _BINARY = frozenset({"ADD", "SUB", "MUL", "SQUARED_DIFFERENCE"})
 _UNARY = frozenset({"LOGISTIC", "TANH", "RELU", "RELU6", "LEAKY_RELU", "RSQRT", "QUANTIZE", "LOOKUP"})
 _RESHAPES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+#: Layers that take out boxes: inputs that hold one number per axis, and attributes with one bit per axis.
+_BOXES = {"STRIDED_SLICE": (1, 2, 3), "SLICE": (1, 2)}
+_MASKS = ("begin_mask", "end_mask")
 _SWAP = (0, 2, 1, 3)
 
 
@@ -72,7 +75,15 @@ class _Swapper:
             return all(self._operand_exchanges(i) for i in node.inputs)
         if node.op == "CONCATENATION":
             return node.attrs["axis"] in (3, -1) and all(i in self.swapped for i in node.inputs)
+        if node.op in _BOXES:
+            return self._box_exchanges(node)
         return node.op in _WINDOWS or node.op in _UNARY
+
+    def _box_exchanges(self, node: Node) -> bool:
+        """Four axes in, four axes out, by constants."""
+        tensors = [self.graph.input(node, position) for position in _BOXES[node.op]]
+        same = all(tensor.data is not None and tensor.elements == 4 for tensor in tensors)
+        return same and not node.attrs.get("shrink_axis_mask") and _exchangeable(self.graph.output(node))
 
     def _operand_exchanges(self, index: int | None) -> bool:
         """Swapped already, or one value per channel, or a constant to swap along."""
@@ -96,6 +107,9 @@ class _Swapper:
             inputs[1] = self._constant(self.graph.input(node, 1), _exchanged_axes)
         elif node.op in _BINARY:
             inputs = [self._exchanged_operand(index) for index in inputs]
+        elif node.op in _BOXES:
+            for position in _BOXES[node.op]:
+                inputs[position] = self._constant(self.graph.input(node, position), _exchanged_numbers)
         for index in node.outputs:
             if _exchangeable(self.graph.tensors[index]):
                 self._swap_tensor(index)
@@ -161,9 +175,17 @@ def _exchanged_axes(axes: Any) -> Any:
     return np.array([exchange.get(int(a), int(a)) for a in axes.reshape(-1)], np.int32)
 
 
+def _exchanged_numbers(numbers: Any) -> Any:
+    return numbers.reshape(-1)[list(_SWAP)]
+
+
 def _exchanged_attributes(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     changed = dict(attrs)
     for first, second in _ATTRIBUTE_PAIRS:
         if first in attrs:
             changed[first], changed[second] = attrs[second], attrs[first]
+    for name in _MASKS:
+        if name in attrs:
+            bits = attrs[name]
+            changed[name] = bits & ~0b110 | (bits & 0b010) << 1 | (bits & 0b100) >> 1
     return MappingProxyType(changed)

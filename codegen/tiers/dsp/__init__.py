@@ -8,8 +8,10 @@ from typing import Any
 from ...ops.base import Call, Lowered
 from .add import add
 from .conv2d import conv2d
+from .copy import copy
 from .depthwise import depthwise
 from .pooling import mean, pool2d
+from .products import mul, squared_difference
 
 _OPERATORS = ("conv2d", "depthwise_conv2d", "add", "sub", "max_pool2d", "average_pool2d", "mean")
 #: Portable kernels that it has one for.
