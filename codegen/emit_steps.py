@@ -326,12 +326,14 @@ def call_text(call: Call, names: Mapping[str, str]) -> str:
     return f"{call.function}({', '.join(argument.format(**names) for argument in call.arguments)});"
 
 
+#: Inputs and outputs of a layer whose kernel is inline.
+MOST_PORTS = 16
 #: What a layer's own function is given, by placeholder.
 _PARAMETERS = {
     "rows": "const int8_t **rows",
     "y": "unsigned y",
-    **{f"in{position}": f"const int8_t *in{position}" for position in range(2)},
-    "out0": "int8_t *out0",
+    **{f"in{position}": f"const int8_t *in{position}" for position in range(MOST_PORTS)},
+    **{f"out{position}": f"int8_t *out{position}" for position in range(MOST_PORTS)},
     "between": "int8_t *between",
 }
 

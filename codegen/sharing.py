@@ -98,7 +98,8 @@ def _groups(uses: Sequence[Use], key: Callable[[Use], tuple[object, ...]]) -> It
 
 def _copy(members: Sequence[Use], prefix: str, stack_bytes: int) -> dict[tuple[int, int], Shared]:
     first = members[0]
-    name = f"{prefix}_{first.call.function.removeprefix('tn_')}_{first.step}"
+    number = f"_{first.number}" if first.number else ""
+    name = f"{prefix}_{first.call.function.removeprefix('tn_')}_{first.step}{number}"
     copy = Shared(name, _constants(members), _scratch(members), first.step, stack_bytes)
     return {(use.step, use.number): copy for use in members}
 

@@ -19,7 +19,7 @@ from .fields import field_type
 _VALUES = frozenset(
     {
         *("zero_point", "in_zero_point", "zero_point1", "zero_point2", "value"),
-        *("min", "max", "multiplier", "offset", "factor1", "factor2"),
+        *("min", "max", "multiplier", "addend", "offset", "factor1", "factor2"),
     }
 )
 _SHIFT = "shift"

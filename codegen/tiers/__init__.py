@@ -38,8 +38,8 @@ def arrange(target: Target, lowered: Lowered) -> Lowered:
 
 def _arranged(lowered: Lowered, functions: Collection[str], rules: Mapping[str, _Rule]) -> Lowered | None:
     """Kernel and constants of a tier for one layer; None where there is none."""
-    if len(lowered.calls) != 1:
+    if len(lowered.calls) != 1 and not all(call.struct == "tn_copy" for call in lowered.calls):
         return None
-    (call,) = lowered.calls
+    call = lowered.calls[0] if lowered.calls else Call("", ())
     rule = rules.get(call.struct)
     return rule(lowered, call, call.params) if rule and call.function in functions else None

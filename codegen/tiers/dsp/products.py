@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...ops.base import Call, Init, Lowered
 from ...quantized_math import Multiplier, multiply_by_quantized_multiplier
@@ -36,12 +37,7 @@ def squared_difference(lowered: Lowered, call: Call, params: Mapping[str, Any]) 
     """The same for a difference squared; None where twice the square does not fit 32 bits."""
     if call.function != "tn_squared_difference_s8_run":
         return None
-    terms = [
-        multiply_by_quantized_multiplier(
-            (_CODES - params[name]["zero_point"]) << params["headroom"], params[name]["multiplier"], params[name]["shift"]
-        )
-        for name in ("in1", "in2")
-    ]
+    terms = [_scaled(params[name], params["headroom"]) for name in ("in1", "in2")]
     largest = max(terms[0].max() - terms[1].min(), terms[1].max() - terms[0].min())
     rounding = _rounding(params, params["output"])
     if rounding is None or int(largest) ** 2 >= _LIMIT:
@@ -56,6 +52,12 @@ def squared_difference(lowered: Lowered, call: Call, params: Mapping[str, Any]) 
         "rounding": rounding.fields,
     }
     return inlined(lowered, call, "tn_squared_difference_s8_dsp", fields, (), ("{in0}", "{in1}"), ())
+
+
+def _scaled(operand: Mapping[str, int], headroom: int) -> npt.NDArray[np.int64]:
+    """Every code in the common scale."""
+    centred = (_CODES - operand["zero_point"]) << headroom
+    return multiply_by_quantized_multiplier(centred, operand["multiplier"], operand["shift"])
 
 
 def _rounding(params: Mapping[str, Any], output: Mapping[str, Any]) -> Rounding | None:
