@@ -294,10 +294,13 @@ def _uses(graph: Graph, steps: Iterable[Step]) -> list[Use]:
     found = []
     for step in steps:
         chain = step.lowered.chain
-        nodes = (step.node,) if chain is None else chain.nodes
-        for number, (part, node) in enumerate(zip(step.lowered.parts, nodes, strict=True)):
+        if chain is None:
+            calls = [(step.lowered, call, step.node) for call in step.lowered.calls]
+        else:
+            parts = zip(step.lowered.parts, chain.nodes, strict=True)
+            calls = [(part, call, node) for part, node in parts for call in part.calls]
+        for number, (part, call, node) in enumerate(calls):
             if part.inline:
-                (call,) = part.calls
                 found.append(Use(step.index, number, call, part, operator_of(node).macs(graph, node)))
     return found
 

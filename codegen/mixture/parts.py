@@ -133,7 +133,8 @@ def compile_part(
         if len(graphs) == 1:
             transformed, off = [passes.run(graphs[0], target, settings.disable)], frozenset(settings.disable)
         else:
-            transformed, off = transform(graphs, target, settings.disable)
+            # Layers that share their constants' tables stay one kernel each.
+            transformed, off = transform(graphs, target, {*settings.disable, "fuse-depthwise"})
         chosen = _choose(transformed[0], schedule, target, limits, off, spread)
     except OptionError as error:
         raise OptionError(f"{role}: {error}") from error
