@@ -338,6 +338,8 @@ _PARAMETERS = {
     **{f"in{position}": f"const int8_t *in{position}" for position in range(MOST_PORTS)},
     **{f"out{position}": f"int8_t *out{position}" for position in range(MOST_PORTS)},
     "between": "int8_t *between",
+    "acc": "int32_t *acc",
+    "few": "int8_t *few",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .emit_steps import Emitter, StepText
@@ -13,6 +13,8 @@ from .streaming import Stage, slice_bytes
 
 #: Streamed tensors whose news fit one word; beyond, every layer is tried at every pass.
 _MASK_BITS = 31
+#: Slices that a layer takes at a time from which on it is worth asking whether it can before a pass.
+_SELDOM = 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class StageText:
 
 @dataclass(frozen=True)
 class SegmentText:
-    """One walk: its pass over the stages, how slices come in, and the whole layers after it."""
+    """One walk: its pass over the stages, how slices come in, and the whole layers after it.
+
+    `guard` says when a pass is worth it after a pushed slice; empty for always.
+    """
 
     number: int
     length: int
@@ -44,6 +49,7 @@ class SegmentText:
     fresh_input: int
     fresh_all: int
     most: int
+    guard: str
     uses_arena: bool
 
 
@@ -116,6 +122,7 @@ class _SegmentWriter:
             fresh_input=self._mask(self.masks if segment.most else segment.sources),
             fresh_all=self._mask(self.masks),
             most=segment.most,
+            guard=self._guard(steps),
             uses_arena=any("arena" in line for s in stages for line in (*s.step.calls, *s.setup, s.observe)),
         )
 
@@ -162,14 +169,8 @@ class _SegmentWriter:
     def _stage(self, order: int, step: Step) -> StageText:
         stage = step.stage
         assert stage is not None
-        window = self.emitter.window(step)
         windowed = stage.lowered.window_rows > 0
-        fired = f"s->done[{order + 1}]"
-        step_text = f" * {stage.window.stride}u" if stage.window.stride > 1 else ""
-        ready = [
-            f"tn_stream_ready({window}, {fired}, {count})" if windowed else f"{fired}{step_text} < {count}"
-            for count in dict.fromkeys(self._arrived(t) for t in stage.sources)
-        ]
+        ready = self._ready(order, step)
         after = [tensor for other in self.segment.stages[order + 1 :] for tensor in other.sources]
         places = self._places(step)
         finish: list[str] = []
@@ -191,6 +192,31 @@ class _SegmentWriter:
             observe=observe,
         )
 
+    def _ready(self, order: int, step: Step) -> list[str]:
+        """C expressions that all hold when a stage may fire."""
+        stage = step.stage
+        assert stage is not None
+        fired = f"s->done[{order + 1}]"
+        counts = dict.fromkeys(self._arrived(t) for t in stage.sources)
+        if stage.lowered.window_rows > 0:
+            return [f"tn_stream_ready({self.emitter.window(step)}, {fired}, {count})" for count in counts]
+        strided = f" * {stage.window.stride}u" if stage.window.stride > 1 else ""
+        return [f"{fired}{strided} < {count}" for count in counts]
+
+    def _guard(self, steps: Sequence[Step]) -> str:
+        """When a pushed slice can make any layer fire; empty where most do, or nobody knows."""
+        segment = self.segment
+        if segment.number or segment.most or len(self.masks) > _MASK_BITS:
+            return ""
+        readers = [
+            (order, step)
+            for order, step in enumerate(steps)
+            if step.stage is not None and set(segment.sources) & set(step.stage.sources)
+        ]
+        if any(step.stage is None or step.stage.window.stride < _SELDOM for _, step in readers):
+            return ""
+        return " || ".join(" && ".join(self._ready(order, step)) for order, step in readers)
+
     def _rows(self, step: Step, stage: Stage) -> str:
         slot = self.segment.slot(stage.sources[0])
         depth, size = self.segment.depth(self.graph, slot), slice_bytes(self.graph.tensors[slot])
@@ -210,4 +236,5 @@ class _SegmentWriter:
             return places | {f"out{n}": self.ring(t, "y") for n, t in enumerate(stage.outputs)}
         offset = self.emitter.schedule.accumulators[stage.outputs[0]]
         wide = stage.accumulator_bytes == SUM_BYTES * self.graph.output(step.node).elements
-        return places | {"acc": f"s->arena + {offset // 4}" if wide else f"arena + {offset}"}
+        few = f"arena + {offset}"
+        return places | {"acc": f"s->arena + {offset // 4}" if wide else few, "few": few}

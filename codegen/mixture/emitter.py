@@ -246,7 +246,7 @@ class TablesEmitter(Emitter):
         found |= {f"in{n}": f"const int8_t *in{n}" for n in range(len(step.node.inputs))}
         if stage is not None and stage.finish is not None:
             wide = stage.accumulator_bytes == SUM_BYTES * self.graph.output(step.node).elements
-            found["acc"] = "int32_t *acc" if wide else "int8_t *acc"
+            found |= {"acc": "int32_t *acc" if wide else "int8_t *acc", "few": "int8_t *few"}
         return found | {f"out{n}": f"int8_t *out{n}" for n in range(len(step.node.outputs))}
 
     def _place_entry(self, member: str, entry: Entry) -> tuple[str, str] | None:

@@ -14,9 +14,12 @@ from .pooling import mean, pool2d
 from .products import mul, squared_difference
 
 _OPERATORS = ("conv2d", "depthwise_conv2d", "add", "sub", "max_pool2d", "average_pool2d", "mean")
-_WHOLE = ("tn_mul_s8_run", "tn_squared_difference_s8_run", "tn_copy_run")
+_OTHERS = (
+    *("tn_mul_s8_run", "tn_squared_difference_s8_run", "tn_copy_run"),
+    *("tn_mean_s8_add", "tn_mean_s8_add_few"),
+)
 #: Portable kernels that it has one for.
-FUNCTIONS = frozenset(f"tn_{name}_s8_{way}" for name in _OPERATORS for way in ("run", "row")) | frozenset(_WHOLE)
+FUNCTIONS = frozenset(f"tn_{name}_s8_{way}" for name in _OPERATORS for way in ("run", "row")) | frozenset(_OTHERS)
 
 
 def _sums(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:

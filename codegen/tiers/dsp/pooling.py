@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -25,4 +26,11 @@ def mean(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | N
     """A mean; None where its outputs are no neighbouring fours, or the sum over their codes is too large."""
     if params["size"][2] % 4 or params["stride"][2] != 1 or prod(params["reduced_size"]) > _MOST_CODES:
         return None
-    return inlined(lowered, call, "tn_mean_s8_dsp", params, (), ("{in0}",), ())
+    if not call.function.startswith("tn_mean_s8_add"):
+        return inlined(lowered, call, "tn_mean_s8_dsp", params, (), ("{in0}",), ())
+    few = call.function.endswith("_few")
+    sums = "{few}" if few else "{acc}"
+    way = "few" if few else "add"
+    add = Call(f"tn_mean_s8_dsp_{way}", ("{params}", "{in0}", sums, "{y}"), "tn_mean_s8_dsp", params)
+    # The portable kernels end the sum.
+    return replace(lowered, inline="tn_mean_s8_dsp", calls=(add,))

@@ -12,7 +12,7 @@ from .depthwise import depthwise
 
 _OPERATORS = ("conv2d", "depthwise_conv2d", "add", "sub", "max_pool2d", "average_pool2d", "mean")
 #: Portable kernels that it has one for.
-FUNCTIONS = frozenset(f"tn_{name}_s8_{way}" for name in (*_OPERATORS, "mul") for way in ("run", "row"))
+FUNCTIONS = frozenset(f"tn_{name}_s8_{way}" for name in (*_OPERATORS, "mul") for way in ("run", "row", "add"))
 
 
 def keep(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered:

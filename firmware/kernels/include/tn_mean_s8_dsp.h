@@ -47,6 +47,50 @@ TN_INLINE void tn_mean_s8_dsp_run(const tn_mean_s8_dsp *p, const int8_t *in, int
     }
 }
 
+/* The sums of four neighbouring outputs over one slice. */
+TN_INLINE void tn_mean_four(const tn_mean_s8_dsp *p, const int8_t *slice, int32_t *four)
+{
+    const tn_byte_sums sums = tn_mean_total(p, slice);
+    four[0] = tn_low_lane(sums.even);
+    four[1] = tn_low_lane(sums.odd);
+    four[2] = tn_high_lane(sums.even);
+    four[3] = tn_high_lane(sums.odd);
+}
+
+/* As tn_mean_s8_add. */
+TN_INLINE void tn_mean_s8_dsp_add(const tn_mean_s8_dsp *p, const int8_t *slice, int32_t *sums, unsigned y)
+{
+    for (uint32_t i = 0; i < p->size[0]; ++i) {
+        for (uint32_t j = 0; j < p->size[1]; ++j) {
+            const int8_t *x = slice + i * p->stride[0] + j * p->stride[1];
+            for (uint32_t k = 0; k < p->size[2]; k += 4, sums += 4) {
+                int32_t four[4];
+                tn_mean_four(p, x + k, four);
+                for (int n = 0; n < 4; ++n) {
+                    sums[n] = y == 0 ? four[n] : sums[n] + four[n];
+                }
+            }
+        }
+    }
+}
+
+/* As tn_mean_s8_add_few. */
+TN_INLINE void tn_mean_s8_dsp_few(const tn_mean_s8_dsp *p, const int8_t *slice, int8_t *sums, unsigned y)
+{
+    for (uint32_t i = 0; i < p->size[0]; ++i) {
+        for (uint32_t j = 0; j < p->size[1]; ++j) {
+            const int8_t *x = slice + i * p->stride[0] + j * p->stride[1];
+            for (uint32_t k = 0; k < p->size[2]; k += 4) {
+                int32_t four[4];
+                tn_mean_four(p, x + k, four);
+                for (int n = 0; n < 4; ++n, sums += 2) {
+                    tn_store_16(sums, y == 0 ? four[n] : tn_load_16(sums) + four[n]);
+                }
+            }
+        }
+    }
+}
+
 #ifdef __cplusplus
 }
 #endif
