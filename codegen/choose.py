@@ -27,6 +27,8 @@ SCHEDULES = ("whole", "stream", "stream-h", "stream-w", "auto", "min-ram", "min-
 OPTIONAL: Mapping[str, Callable[[Graph], frozenset[int]]] = {"fuse-depthwise": joinable, "late-links": links}
 _SWEEPS = 2
 _MOST_OPTIONS = 6
+#: Layers at which a stream is tried to end.
+_MOST_ENDS = 6
 #: Estimates cannot tell instructions that lie closer together than this.
 _ALIKE = 0.97
 
@@ -74,6 +76,8 @@ class Candidate:
         Position behind which layers run again, by number of the segment.
     apart : frozenset of int
         Layers, by number of the node, that :data:`OPTIONAL` fusions leave as they are because it would not pay.
+    late : frozenset of int
+        Layers, by number of the node, that run by whole tensors although they could be streamed.
     others : tuple of Candidate
         Those that it was preferred to.
     """
@@ -86,6 +90,7 @@ class Candidate:
     estimate: Estimate
     borders: Mapping[int, int]
     apart: frozenset[int] = frozenset()
+    late: frozenset[int] = frozenset()
     others: tuple[Candidate, ...] = ()
 
     @property
@@ -116,6 +121,8 @@ def choose(
     pays = _rank("stream", NO_LIMITS) if _by_work(name, limits) else rank
     found = [_along(graph, axis, target, rank, pays, limits, disable, spread) for axis in _axes(name)]
     candidates = tuple(candidate for candidate in found if candidate is not None)
+    if _by_work(name, limits):
+        candidates = _with_ends(graph, candidates, target, rank, pays, limits, disable, spread)
     if not candidates:
         raise OptionError(f"schedule '{name}' is not possible: the model's first layer needs its whole input")
     best = min(candidates, key=lambda c: rank(*c.asked))
@@ -165,13 +172,17 @@ def _along(
     limits: Limits,
     disable: Collection[str],
     spread: int,
+    late: frozenset[int] = frozenset(),
 ) -> Candidate | None:
-    """The best way to stream along an axis, if there is any; the only one by whole tensors for the axis ''."""
-    variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
+    """The best way to stream along an axis, if there is any; the only one by whole tensors for the axis ''.
+
+    Layers of `late` run by whole tensors.
+    """
+    variant, swapped = swap_axes(graph, late) if axis == "w" else (graph, frozenset[int]())
     model = CostModel(target)
 
     def searched(apart: frozenset[int]) -> _Search | None:
-        part, _ = _parted(graph, axis, target, disable, apart)
+        part, _ = _parted(graph, axis, target, disable, apart, late)
         return None if part is None else _Search(part, target, model, rank, pays, spread)
 
     plain = passes.fuse(variant, target, {*disable, *OPTIONAL})
@@ -190,19 +201,59 @@ def _along(
     state = schedule.state_bytes(target)
     held = sum(graph.tensors[i].bytes for i in graph.inputs) if limits.holds_input and not axis else 0
     name = f"stream-{axis}" if axis else "whole"
-    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule), borders, apart)
+    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule), borders, apart, late)
+
+
+def _with_ends(
+    graph: Graph,
+    candidates: tuple[Candidate, ...],
+    target: Target,
+    rank: _Rank,
+    pays: _Rank,
+    limits: Limits,
+    disable: Collection[str],
+    spread: int,
+) -> tuple[Candidate, ...]:
+    """Each stream, or the best of those that end early where that is better: what comes behind runs by whole tensors.
+
+    Layers by whole tensors take fewer instructions; where a network gets narrower towards its end they cost no memory.
+    """
+    found = []
+    for candidate in candidates:
+        walks = sum(segment is not None for segment in candidate.schedule.program.segments)
+        best = candidate
+        for late in _ends(graph) if walks > 1 else ():
+            other = _along(graph, candidate.name[-1], target, rank, pays, limits, disable, spread, late)
+            if other is not None and rank(*other.asked) < rank(*best.asked):
+                best = other
+        found.append(best)
+    return tuple(found)
+
+
+def _ends(graph: Graph) -> list[frozenset[int]]:
+    """Layers from each of the heaviest on."""
+    macs = {node.index: operator_of(node).macs(graph, node) for node in graph.nodes}
+    heavy = sorted(macs, key=lambda index: -macs[index])[:_MOST_ENDS]
+    order = [node.index for node in graph.nodes]
+    return [frozenset(order[order.index(index) :]) for index in heavy if order.index(index)]
 
 
 def _parted(
-    graph: Graph, axis: str, target: Target, disable: Collection[str], apart: Collection[int]
+    graph: Graph,
+    axis: str,
+    target: Target,
+    disable: Collection[str],
+    apart: Collection[int],
+    late: Collection[int] = (),
 ) -> tuple[Partition | None, frozenset[int]]:
-    variant, swapped = swap_axes(graph) if axis == "w" else (graph, frozenset[int]())
-    return partition(passes.fuse(variant, target, disable, apart), target, streamed=bool(axis)), swapped
+    variant, swapped = swap_axes(graph, late) if axis == "w" else (graph, frozenset[int]())
+    return partition(passes.fuse(variant, target, disable, apart), target, streamed=bool(axis), late=late), swapped
 
 
 def draft_like(graph: Graph, chosen: Candidate, target: Target, disable: Collection[str] = ()) -> Draft | None:
     """The draft of a graph that runs the way that was chosen for another of its structure; None where it cannot."""
-    part, _ = _parted(graph, "" if chosen.name == "whole" else chosen.name[-1], target, disable, chosen.apart)
+    axis = "" if chosen.name == "whole" else chosen.name[-1]
+    part, _ = _parted(graph, axis, target, disable, chosen.apart, chosen.late)
     return None if part is None else Draft(Builder(part).program(chosen.borders), target)
 
 

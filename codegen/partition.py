@@ -7,6 +7,7 @@ two walks. Every layer gets the earliest walk that it can be part of: its level.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from .ir import Graph, Node, Tensor
@@ -63,8 +64,8 @@ class Partition:
         return self.roots.get(tensor, tensor)
 
 
-def partition(graph: Graph, target: Target, *, streamed: bool) -> Partition | None:
-    """Sort the layers of a graph.
+def partition(graph: Graph, target: Target, *, streamed: bool, late: Collection[int] = ()) -> Partition | None:
+    """Sort the layers of a graph; those of `late`, numbers of nodes, run by whole tensors.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def partition(graph: Graph, target: Target, *, streamed: bool) -> Partition | No
     position = 0
     while position < len(found.graph.nodes):  # copies join at the end
         node = found.graph.nodes[position]
-        if not (streamed and _streams(found, target, position, node)):
+        if not (streamed and node.index not in late and _streams(found, target, position, node)):
             _runs_whole(found, target, position, node)
         position += 1
     if streamed and not any(found.level_of(position) == 0 for position in found.stages):

@@ -7,7 +7,7 @@ their weights. Layers that cannot be exchanged get their input turned back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -29,8 +29,15 @@ _MASKS = ("begin_mask", "end_mask")
 _SWAP = (0, 2, 1, 3)
 
 
-def swap_axes(graph: Graph) -> tuple[Graph, frozenset[int]]:
+def swap_axes(graph: Graph, late: Collection[int] = ()) -> tuple[Graph, frozenset[int]]:
     """Exchange the axes of every four-dimensional input, and of all layers after it as far as they go.
+
+    Parameters
+    ----------
+    graph : Graph
+        To be exchanged.
+    late : collection of int
+        Layers, by number of the node, that shall stay as they are.
 
     Returns
     -------
@@ -39,13 +46,14 @@ def swap_axes(graph: Graph) -> tuple[Graph, frozenset[int]]:
     frozenset of int
         The tensors that it holds with their axes exchanged.
     """
-    swapper = _Swapper(graph)
+    swapper = _Swapper(graph, late)
     return swapper.run(), frozenset(swapper.swapped)
 
 
 class _Swapper:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, late: Collection[int]) -> None:
         self.graph = graph
+        self.late = late
         self.tensors = dict(graph.tensors)
         self.swapped: set[int] = set()
         self.nodes: list[Node] = []
@@ -56,7 +64,10 @@ class _Swapper:
             if _exchangeable(self.graph.tensors[index]):
                 self._swap_tensor(index)
         for node in self.graph.nodes:
-            self.nodes.append(self._exchanged(node) if self._can_exchange(node) else self._renamed(node))
+            if node.index in self.late:
+                self.nodes.append(self._restoring(node))
+            else:
+                self.nodes.append(self._exchanged(node) if self._can_exchange(node) else self._renamed(node))
         outputs = tuple(self._restored(index) if index in self.swapped else index for index in self.graph.outputs)
         return verify(Graph(self.tensors, tuple(self.nodes), self.graph.inputs, outputs))
 
