@@ -63,9 +63,15 @@ class _Bytes(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 BYTES = _Bytes()
 
 
+def max_ram_option(function: F) -> F:
+    """--max-ram: the state that the model may take."""
+    text = "Most state in bytes, as 8192 or 8K.  [default: the board's]"
+    return click.option("--max-ram", type=BYTES, help=text)(function)
+
+
 def limit_options(function: F) -> F:
     """--max-ram, --max-flash: what the model may take."""
-    ram = click.option("--max-ram", type=BYTES, help="Most state in bytes, as 8192 or 8K.  [default: the board's]")
+    ram = max_ram_option
     flash = click.option("--max-flash", type=BYTES, help="Most flash, estimated.  [default: the board's]")
     return ram(flash(function))
 

@@ -89,6 +89,7 @@ class ParityPlan:
     port: str | None = None
     schedule: str = "whole"
     signals: SignalPlan | None = None
+    max_ram: int | None = None
 
 
 def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult:
@@ -110,7 +111,14 @@ def run_board(plan: ParityPlan, board: Board, new_task: NewTask) -> ParityResult
     """
     started = time.monotonic()
     bench = Workbench(
-        plan.model, board, plan.folder / board.name, plan.sources, plan.port, plan.schedule, signals=plan.signals
+        plan.model,
+        board,
+        plan.folder / board.name,
+        plan.sources,
+        plan.port,
+        plan.schedule,
+        signals=plan.signals,
+        max_ram=plan.max_ram,
     )
     bench.elf(observe=plan.every_layer)
     advance = new_task(board.name, len(plan.expected.windows))
@@ -172,7 +180,15 @@ def _search(plan: ParityPlan, board: Board, windows: Sequence[int]) -> str:
 
 def _differs_without(plan: ParityPlan, board: Board, windows: Sequence[int], names: Collection[str]) -> bool:
     with tempfile.TemporaryDirectory(prefix="without-", dir=plan.folder, ignore_cleanup_errors=True) as folder:
-        bench = Workbench(plan.model, board, Path(folder), schedule=plan.schedule, disable=names, signals=plan.signals)
+        bench = Workbench(
+            plan.model,
+            board,
+            Path(folder),
+            schedule=plan.schedule,
+            disable=names,
+            signals=plan.signals,
+            max_ram=plan.max_ram,
+        )
         with bench.device() as device:
             return differs(device, plan.expected, bench.compiled.outputs, windows)
 

@@ -203,6 +203,7 @@ def profile_model(
     schedule: str = "whole",
     optimize: str = "speed",
     signals: SignalPlan | None = None,
+    max_ram: int | None = None,
 ) -> Profile:
     """Build both firmwares, run one window on each, and read the sizes of the linked image.
 
@@ -224,6 +225,8 @@ def profile_model(
         How the generated code walks the network, and what it leans to.
     signals
         Preprocessing in front of the model, which is then part of every figure; the window is one of samples.
+    max_ram
+        State that the model may take, in bytes, where the schedule is for the compiler to choose.
 
     Raises
     ------
@@ -232,7 +235,9 @@ def profile_model(
     """
     from .workbench import Workbench
 
-    bench = Workbench(model, board, folder, sources, port, schedule, optimize=optimize, signals=signals)
+    bench = Workbench(
+        model, board, folder, sources, port, schedule, optimize=optimize, signals=signals, max_ram=max_ram
+    )
     window = pack(_windows(bench, signals, seed)[_SMOOTH])
     with ThreadPoolExecutor(3) as pool:
         plain = pool.submit(_run, bench, False, window)

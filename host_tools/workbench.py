@@ -69,6 +69,8 @@ class Workbench:
         What the generated code leans to, see `compile_model`.
     signals
         Preprocessing to run in front of the model; the device then takes samples of the converter.
+    max_ram
+        State that the model may take, in bytes; the board's own limit where it is None.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Workbench:
         disable: Collection[str] = (),
         optimize: str = "speed",
         signals: SignalPlan | None = None,
+        max_ram: int | None = None,
     ) -> None:
         self.model = model
         self.board = board
@@ -93,7 +96,7 @@ class Workbench:
             target=board.target,
             prefix=PREFIX,
             schedule=schedule,
-            limits=limits_for(schedule, board),
+            limits=limits_for(schedule, board, max_ram),
             app=True,
             disable=disable,
             optimize=optimize,

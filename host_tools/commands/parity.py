@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import PATH, choose_board, json_option, model_argument, schedule_option, workdir_option, working_folder
+from ..options import (
+    PATH,
+    choose_board,
+    json_option,
+    max_ram_option,
+    model_argument,
+    schedule_option,
+    workdir_option,
+    working_folder,
+)
 
 if TYPE_CHECKING:
     from ..errors import HostToolsError
@@ -69,6 +78,7 @@ _DEFAULT_WINDOWS = 16
 @click.option("--junit", type=PATH, help="Write the result as JUnit XML too.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Boards at a time.  [default: one per processor core]")
 @schedule_option
+@max_ram_option
 @workdir_option
 @json_option
 def command(boards: tuple[str, ...], junit: Path | None, as_json: bool, **options: Any) -> int:
@@ -109,6 +119,7 @@ def _run(
     sources: Path | None,
     port: str | None,
     schedule: str,
+    max_ram: int | None,
     engine: str,
     jobs: int | None,
     workdir: Path | None,
@@ -137,7 +148,8 @@ def _run(
     oracle = open_oracle(given.tflite, engine)
     expected = Expected(front.behind(oracle) if front else oracle, windows)
     with working_folder(workdir) as folder, progress_bars() as new_task:
-        plan = ParityPlan(given, expected, folder, sources, every_layer, port, schedule, front.plan if front else None)
+        before = front.plan if front else None
+        plan = ParityPlan(given, expected, folder, sources, every_layer, port, schedule, before, max_ram)
         results = run_boards(plan, chosen, new_task, jobs)
     payloads = []
     for board, result in zip(chosen, results, strict=True):

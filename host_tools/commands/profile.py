@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from ..options import PATH, choose_board, json_option, model_argument, schedule_option, workdir_option, working_folder
+from ..options import (
+    PATH,
+    choose_board,
+    json_option,
+    max_ram_option,
+    model_argument,
+    schedule_option,
+    workdir_option,
+    working_folder,
+)
 
 
 @click.command("profile")
@@ -22,6 +31,7 @@ from ..options import PATH, choose_board, json_option, model_argument, schedule_
     help="Measure preprocessing too, as this JSON (or `bundle`: the model's own) declares it; the model streams.",
 )
 @schedule_option
+@max_ram_option
 @workdir_option
 @json_option
 def command(
@@ -32,6 +42,7 @@ def command(
     port: str | None,
     declared: str | None,
     schedule: str,
+    max_ram: int | None,
     workdir: Path | None,
     as_json: bool,
 ) -> None:
@@ -51,7 +62,15 @@ def command(
         plan = None if declared is None else read_plan(declared, given)
         schedule = schedule if plan is None else schedule_behind(plan, schedule)
         profile = profile_model(
-            given, chosen, folder, seed=seed, sources=sources, port=port, schedule=schedule, signals=plan
+            given,
+            chosen,
+            folder,
+            seed=seed,
+            sources=sources,
+            port=port,
+            schedule=schedule,
+            signals=plan,
+            max_ram=max_ram,
         )
     if as_json:
         jsonout.emit("profile/1", profile.to_dict())
