@@ -79,7 +79,7 @@ def compile_model(
         all, or no schedule keeps within `limits`.
     """
     if is_mixture(tflite):
-        from .mixture.compose import compile_mixture
+        from .mixture.assemble import compile_mixture
 
         return compile_mixture(
             tflite,

@@ -10,7 +10,7 @@ from ..explain import Explanation, ScheduleReport
 from ..model import Alternative, LayerInfo, ScheduleInfo
 
 if TYPE_CHECKING:
-    from .compose import Slices
+    from .assemble import Slices
     from .parts import Part
     from .wiring import Wiring
 

@@ -161,6 +161,8 @@ def _choose(
     try:
         return choose(graph, schedule, target, limits, off, spread)
     except OptionError:
+        if limits.given:  # whether all parts together fit is for the caller to say
+            return choose(graph, "min-ram", target, NO_LIMITS, off, spread)
         if not schedule.startswith("stream"):
             raise
         return choose(graph, "whole", target, NO_LIMITS, off)

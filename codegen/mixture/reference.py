@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..ir import Graph
 from .arithmetic import choose_experts, mix, values_of
-from .compose import CHOICE, MIXED, RUN, VALUES, numbering
+from .assemble import CHOICE, MIXED, RUN, VALUES, numbering
 from .plan import Mixture
 from .wiring import Wiring, port, result, wire
 
