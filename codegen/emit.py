@@ -101,7 +101,11 @@ def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:
     every = [part for lowered in emitter.translations() for part in lowered.parts]
     own = [(part.inline, local(part.scratch)) for part in every if part.inline]
     shared = emitter.shared.items()
-    return own + [(parts[n][number].inline, local(copy.scratch) + copy.stack_bytes) for (n, number), copy in shared]
+    # Several calls of one layer are of one kernel; those of a chain have a part each.
+    return own + [
+        (parts[n][min(number, len(parts[n]) - 1)].inline, local(copy.scratch) + copy.stack_bytes)
+        for (n, number), copy in shared
+    ]
 
 
 def _between(schedule: Schedule) -> list[int]:
