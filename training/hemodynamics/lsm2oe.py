@@ -156,9 +156,9 @@ def build_parts(config: Lsm2oeConfig) -> Parts:
     )
 
 
-def predict(model: Lsm2oe, windows: np.ndarray, batch_size: int = 64) -> np.ndarray:
+def predict(model: Lsm2oe, windows: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """Return the standardised parameters of windows (N, 1, samples, 1) or (N, samples), float32 (N, tasks)."""
     rows = np.asarray(windows, np.float32).reshape(len(windows), 1, -1, 1)
-    run = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
     starts = range(0, len(rows), batch_size)
-    return np.concatenate([run(rows[start : start + batch_size]).numpy() for start in starts])
+    # Not compiled: tracing all experts takes as long as thousands of windows.
+    return np.concatenate([model(rows[start : start + batch_size], training=False).numpy() for start in starts])
