@@ -197,7 +197,7 @@ def _as_the_device(run: HemoRun, bundle: Bundle, folder: Path) -> np.ndarray[Any
     for window in np.round(windows * 127).astype(np.int8):
         values.append(np.asarray(oracle.run([window[None]])[0], float).reshape(-1))
         task(1)
-    estimated = np.stack(values) / 2**VALUE_BITS
+    estimated: np.ndarray[Any, Any] = np.stack(values) / 2**VALUE_BITS
     np.savez(folder / ESTIMATES, estimates=estimated, labels=labels, places=run.loaded.division.test)
     return estimated
 
