@@ -1,8 +1,9 @@
 """What a schedule will cost, before anything is built: instructions and flash, estimated from measurements.
 
-Instructions of a layer are ``per_mac * MACs + per_code * codes + per_call * kernel calls``, with coefficients
-per core and kernel in ``cost.json``; ``python -m thumbnet.host_tools.fit_cost`` measures them anew. Flash is exact for
-constants; code is the measured size of each kernel plus a size per generated call. State is not estimated: it is known.
+Instructions of a layer are ``per_mac * MACs + per_code * codes + per_call * kernel calls``, with coefficients per core
+and kernel, or pair of kernels that is one layer, in ``cost.json``; ``python -m thumbnet.host_tools.fit_cost`` measures
+them anew. Flash is exact for constants; code is the measured size of each kernel plus a size per generated call. State
+is not estimated: it is known.
 """
 
 from __future__ import annotations
@@ -92,6 +93,24 @@ def works_of(graph: Graph, step: Step) -> list[Work]:
     return [_work(graph, step, node, part) for node, part in zip(chain.nodes, step.lowered.parts, strict=True)]
 
 
+def layer_cost(kernels: Mapping[str, Sequence[float]], works: Sequence[Work], saved: float = 0) -> float:
+    """Instructions of a layer, by coefficients of its own or kernel by kernel, less what one layer of two saves."""
+    if together_name(works) in kernels:
+        return float(np.dot(kernels[together_name(works)], features(works)))
+    parts = (np.dot(kernels.get(work.kernel, kernels["other"]), features([work])) for work in works)
+    return float(sum(parts)) - saved
+
+
+def together_name(works: Sequence[Work]) -> str:
+    """Name under which the cost of a layer is listed."""
+    return " + ".join(work.kernel for work in works)
+
+
+def features(works: Sequence[Work]) -> list[float]:
+    """What the coefficients of a layer multiply."""
+    return [number for work in works for number in (work.macs, work.codes, work.calls)]
+
+
 def _work(graph: Graph, step: Step, node: Node, lowered: Lowered) -> Work:
     stage = step.stage
     tensors = [graph.tensors[t] for t in (*node.inputs, *node.outputs) if t is not None]
@@ -125,13 +144,9 @@ class CostModel:
 
     def instructions(self, graph: Graph, step: Step) -> float:
         """Instructions of a layer over one inference."""
-        told = sum(self._told(work) for work in works_of(graph, step))
-        chain = step.lowered.chain
-        return told if chain is None or step.stage is None else told - _STAGE_CALL * chain.length
-
-    def _told(self, work: Work) -> float:
-        per_mac, per_code, per_call = self._kernels.get(work.kernel, self._kernels["other"])
-        return per_mac * work.macs + per_code * work.codes + per_call * work.calls
+        works, chain = works_of(graph, step), step.lowered.chain
+        saved = 0 if chain is None or step.stage is None else _STAGE_CALL * chain.length
+        return layer_cost(self._kernels, works, saved)
 
     def estimate(self, schedule: Schedule) -> Estimate:
         """Instructions and flash of a schedule."""
