@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..recipes import Recipe
@@ -65,6 +65,15 @@ def smallest(table: SearchTable) -> dict[str, int]:
     """Parameters of the smallest network, so that a search begins with one that most likely fits."""
     params = dict.fromkeys(_names(table), 0)
     return {**params, "prune": len(table.prune) - 1, "clip_percentile": len(table.clip_percentile) // 2}
+
+
+def first_trials(own: Candidate, table: SearchTable) -> list[dict[str, int]]:
+    """Parameters of the first trials: the recipe's own network, the smallest, and the own one pruned.
+
+    An own network that the search cannot choose leaves its places to chance.
+    """
+    pruned = (parameters_of(replace(own, prune=share), table) for share in table.prune if share > own.prune)
+    return [parameters_of(own, table) or {}, smallest(table), *(found for found in pruned if found)]
 
 
 def parameters_of(candidate: Candidate, table: SearchTable) -> dict[str, int] | None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import HostToolsError
 from ..pipeline.folder import write_json
-from .space import Candidate, parameters_of, smallest, suggest
+from .space import Candidate, first_trials, suggest
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -119,7 +119,7 @@ def open_study(folder: Path, table: SearchTable) -> Study:
 def prepare(folder: Path, table: SearchTable, own: Candidate) -> int:
     """Line up the trials that are not done; those that were under way when the search ended are done again.
 
-    Nobody else may be working in the folder. The recipe's own network comes first, then the smallest one.
+    Nobody else may be working in the folder. Which come first is told by :func:`.space.first_trials`.
 
     Returns
     -------
@@ -138,9 +138,9 @@ def prepare(folder: Path, table: SearchTable, own: Candidate) -> int:
         study.tell(study.ask(), state=TrialState.FAIL)
     done = {trial.user_attrs["place"] for trial in _finished(study)}
     waiting = [place for place in range(table.trials) if place not in done]
-    first = {0: parameters_of(own, table), 1: smallest(table)}
+    first = dict(enumerate(first_trials(own, table)))
     for place in waiting:
-        study.enqueue_trial(first.get(place) or {}, user_attrs={"place": place})
+        study.enqueue_trial(first.get(place, {}), user_attrs={"place": place})
     return len(waiting)
 
 

@@ -19,7 +19,7 @@ from thumbnet.host_tools.recipes import RecipeError, parse_recipe
 from thumbnet.host_tools.report.page import render
 from thumbnet.host_tools.report.search import search_section
 from thumbnet.host_tools.search.front import finalists, nearest_miss, pareto_front
-from thumbnet.host_tools.search.space import Candidate, own_network, parameters_of, smallest, suggest
+from thumbnet.host_tools.search.space import Candidate, first_trials, own_network, parameters_of, smallest, suggest
 from thumbnet.host_tools.search.text import recipe_lines
 
 OWN = Candidate((8, 16, 32), 3, 64, 0.0, 99.5)
@@ -87,6 +87,14 @@ def test_the_report_shows_the_front_and_both_networks():
 
 
 # ---- space
+
+
+def test_a_search_begins_with_the_own_network_the_smallest_and_the_own_one_pruned():
+    table = SearchTable()
+    first = [suggest(Chosen(params), table) for params in first_trials(OWN, table)]
+    assert first[0] == OWN and first[1] == suggest(Chosen(smallest(table)), table)
+    assert [(network.filters, network.prune) for network in first[2:]] == [(OWN.filters, 0.25), (OWN.filters, 0.5)]
+    assert first_trials(Candidate((7,), 3, 64, 0.0, 99.5), table) == [{}, smallest(table)]
 
 
 class Chosen:
