@@ -51,52 +51,66 @@ TN_CONST static const tn_pool2d_s8 model_l1 = {
     .max = 127,
 };
 
-/* layer 2: DEPTHWISE_CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 7], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_depthwise/depthwise1' */
-TN_CONST static const int8_t model_l2_weights[21] = {
+/* layer 2: SEPARABLE_CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=35, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
+TN_CONST static const int8_t model_l2_0_weights[21] = {
     -26, -55, -127, -127, -110, -6, 47, -127, -107, -75, 83, 67, 127, 127, 3, 127, 89, -105, -127, 35, -98,
 };
-TN_CONST static const tn_channel model_l2_channels[7] = {
+TN_CONST static const tn_channel model_l2_0_channels[7] = {
     {-19200, 3229863, 138411300, 138407923}, {-4480, 4584231, 138419709, 138403513},
     {-14464, 12699789, 138428332, 138395548}, {-19072, 7430812, 138411991, 138403801},
     {-21760, 6681373, 138419975, 138403801}, {19968, 8716493, 138428292, 138393128},
     {9728, 11704052, 138428401, 138395469},
 };
-TN_CONST static const tn_depthwise_conv2d_s8 model_l2 = {
+TN_CONST static const int8_t model_l2_1_weights[56] = {
+    -19, -103, -45, -127, -72, 14, 97, -127, -82, -21, 3, 107, 37, -30, -87, -84, -35, 10, 127, 6, 4, 102, 67,
+    106, -107, -127, 118, 52, -36, 84, -37, 98, -96, 127, -39, 74, -127, -15, -44, 63, -19, 54, 81, 127, -13,
+    68, 51, -22, 35, 9, 90, 96, -31, -127, -119, -66,
+};
+TN_CONST static const tn_channel model_l2_1_channels[8] = {
+    {2912, 54578307, -1069482224, -1065246618}, {1839, 118400001, -1069416484, -1065121967},
+    {1077, 90702307, -1069417033, -1065176064}, {-4123, 50822970, -1069482165, -1065253953},
+    {-2272, 65128899, -1069481988, -1065226012}, {213, 103071754, -1069416808, -1065151904},
+    {-4829, 109558197, -1069417523, -1065139236}, {3116, 56385177, -1069482164, -1065243089},
+};
+TN_CONST static const tn_axis model_l2_axis = {
+    .in = 1500,
+    .out = 1500,
+    .kernel = 3,
+    .stride = 1,
+    .dilation = 1,
+    .pad = 1,
+};
+TN_CONST static const tn_depthwise_conv2d_s8 model_l2_0 = {
     .rows = {.in = 1500, .out = 1500, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 7,
     .depth_multiplier = 1,
     .in_zero_point = -128,
     .output = {.zero_point = 16, .min = -128, .max = 127},
-    .weights = model_l2_weights,
-    .channels = model_l2_channels,
+    .weights = model_l2_0_weights,
+    .channels = model_l2_0_channels,
 };
-
-/* layer 3: CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
-TN_CONST static const int8_t model_l3_weights[56] = {
-    -19, -103, -45, -127, -72, 14, 97, -127, -82, -21, 3, 107, 37, -30, -87, -84, -35, 10, 127, 6, 4, 102, 67,
-    106, -107, -127, 118, 52, -36, 84, -37, 98, -96, 127, -39, 74, -127, -15, -44, 63, -19, 54, 81, 127, -13,
-    68, 51, -22, 35, 9, 90, 96, -31, -127, -119, -66,
-};
-TN_CONST static const tn_channel model_l3_channels[8] = {
-    {2912, 54578307, -1069482224, -1065246618}, {1839, 118400001, -1069416484, -1065121967},
-    {1077, 90702307, -1069417033, -1065176064}, {-4123, 50822970, -1069482165, -1065253953},
-    {-2272, 65128899, -1069481988, -1065226012}, {213, 103071754, -1069416808, -1065151904},
-    {-4829, 109558197, -1069417523, -1065139236}, {3116, 56385177, -1069482164, -1065243089},
-};
-TN_CONST static const tn_conv2d_s8 model_l3 = {
+TN_CONST static const tn_conv2d_s8 model_l2_1 = {
     .rows = {.in = 1500, .out = 1500, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 7,
     .out_channels = 8,
     .in_zero_point = 16,
     .output = {.zero_point = -128, .min = -128, .max = 127},
-    .weights = model_l3_weights,
-    .channels = model_l3_channels,
+    .weights = model_l2_1_weights,
+    .channels = model_l2_1_channels,
 };
+TN_OUTLINE void model_l2_rows(const int8_t **rows, int8_t *out0)
+{
+    int8_t between[28] TN_SCRATCH;
+    const int8_t *made[1];
+    made[0] = between;
+    tn_depthwise_conv2d_s8_row(&model_l2_0, rows, between);
+    tn_conv2d_s8_row(&model_l2_1, made, out0);
+}
 
-/* layer 4: MAX_POOL_2D [1, 1500, 4, 8] -> [1, 750, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_b_pool/MaxPool' */
-TN_CONST static const tn_pool2d_s8 model_l4 = {
+/* layer 3: MAX_POOL_2D [1, 1500, 4, 8] -> [1, 750, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_b_pool/MaxPool' */
+TN_CONST static const tn_pool2d_s8 model_l3 = {
     .rows = {.in = 1500, .out = 750, .kernel = 2, .stride = 2, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .channels = 8,
@@ -104,31 +118,31 @@ TN_CONST static const tn_pool2d_s8 model_l4 = {
     .max = 127,
 };
 
-/* layer 5: SUBSAMPLE [1, 3000, 4, 1] -> [1, 750, 4, 1], stride_h=4, stride_w=1, 'serving_default_signals:0' */
+/* layer 4: SUBSAMPLE [1, 3000, 4, 1] -> [1, 750, 4, 1], stride_h=4, stride_w=1, 'serving_default_signals:0' */
 
-/* layer 6: CONV_2D [1, 750, 4, 1] -> [1, 750, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=37, 'ulw_sleepnet_folded/block1_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-TN_CONST static const int8_t model_l6_weights[8] = {
+/* layer 5: CONV_2D [1, 750, 4, 1] -> [1, 750, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=37, 'ulw_sleepnet_folded/block1_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
+TN_CONST static const int8_t model_l5_weights[8] = {
     127, 127, -127, 127, -127, 127, -127, 127,
 };
-TN_CONST static const tn_channel model_l6_channels[8] = {
+TN_CONST static const tn_channel model_l5_channels[8] = {
     {-7487, 11861381, 130039475, 130006648}, {18, 23137050, 130055560, 129988934},
     {-1201, 9850470, 130034366, 130004027}, {-29337, 1287969376, (-2147483647 - 1), -10},
     {-695379, 1528227956, (-2147483647 - 1), -18}, {-1950, 33818638, 130056509, 129924346},
     {-1182, 18982724, 130056071, 129990122}, {-28094, 1459109732, (-2147483647 - 1), -9},
 };
-TN_CONST static const tn_conv2d_s8 model_l6 = {
+TN_CONST static const tn_conv2d_s8 model_l5 = {
     .rows = {.in = 750, .out = 750, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 1,
     .out_channels = 8,
     .in_zero_point = 0,
     .output = {.zero_point = 15, .min = -128, .max = 127},
-    .weights = model_l6_weights,
-    .channels = model_l6_channels,
+    .weights = model_l5_weights,
+    .channels = model_l5_channels,
 };
 
-/* layer 7: ADD [1, 750, 4, 8] and [1, 750, 4, 8] -> [1, 750, 4, 8], activation=NONE, 'ulw_sleepnet_folded/block1_add/add' */
-TN_CONST static const tn_add_s8 model_l7 = {
+/* layer 6: ADD [1, 750, 4, 8] and [1, 750, 4, 8] -> [1, 750, 4, 8], activation=NONE, 'ulw_sleepnet_folded/block1_add/add' */
+TN_CONST static const tn_add_s8 model_l6 = {
     .shape = {.size = {1, 1, 1, 32}, .stride1 = {0, 0, 0, 1}, .stride2 = {0, 0, 0, 1}},
     .in1 = {.multiplier = 1073741824, .shift = 0, .zero_point = -128},
     .in2 = {.multiplier = 1075103703, .shift = -3, .zero_point = 15},
@@ -138,30 +152,18 @@ TN_CONST static const tn_add_s8 model_l7 = {
     .output = {.zero_point = -112, .min = -128, .max = 127},
 };
 
-/* layer 8: DEPTHWISE_CONV_2D [1, 750, 4, 8] -> [1, 750, 4, 8], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_a_depthwise/depthwise1' */
-TN_CONST static const int8_t model_l8_weights[24] = {
+/* layer 7: SEPARABLE_CONV_2D [1, 750, 4, 8] -> [1, 750, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=40, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block2_main_a_relu/Relu;ulw_sleepnet_folded/block2_main_a_no' */
+TN_CONST static const int8_t model_l7_0_weights[24] = {
     -127, -113, 127, 127, -13, -124, 77, -80, 18, 123, 61, -43, 62, -127, -127, -127, 22, 127, 49, -67, -127,
     -17, -76, -27,
 };
-TN_CONST static const tn_channel model_l8_channels[8] = {
+TN_CONST static const tn_channel model_l7_0_channels[8] = {
     {-9744, 11805460, -37732389, -37765289}, {15344, 9163576, -37733531, -37765650},
     {26544, 22172072, -37716059, -37783594}, {1904, 20728759, -37716111, -37781668},
     {-8736, 14960577, -37732874, -37765286}, {-30016, 17361275, -37716201, -37781989},
     {-14112, 13462407, -37732448, -37765382}, {-26208, 21788783, -37717164, -37781667},
 };
-TN_CONST static const tn_depthwise_conv2d_s8 model_l8 = {
-    .rows = {.in = 750, .out = 750, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
-    .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
-    .in_channels = 8,
-    .depth_multiplier = 1,
-    .in_zero_point = -112,
-    .output = {.zero_point = -5, .min = -128, .max = 127},
-    .weights = model_l8_weights,
-    .channels = model_l8_channels,
-};
-
-/* layer 9: CONV_2D [1, 750, 4, 8] -> [1, 750, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_a_relu/Relu;ulw_sleepnet_folded/block2_main_a_no' */
-TN_CONST static const int8_t model_l9_weights[128] = {
+TN_CONST static const int8_t model_l7_1_weights[128] = {
     40, 127, 60, 14, 35, -51, 56, 119, 40, -98, -90, -127, -50, -48, 95, 38, -102, 127, 126, 5, 117, 36, 113,
     15, 127, -125, -17, -87, 109, -6, 32, -32, -102, 28, 62, 6, 127, 113, 30, 35, 95, -127, -34, -52, -40,
     -65, 76, 104, -33, 28, -13, 63, 109, 127, 10, 23, -127, -108, 93, 97, -49, -61, -14, 15, -43, -112, 5, 73,
@@ -169,7 +171,7 @@ TN_CONST static const int8_t model_l9_weights[128] = {
     -72, -46, -127, -10, 39, -18, -83, 111, 15, -127, 5, -39, 121, 38, -71, -39, 26, 110, -88, -127, 25, -19,
     -102, -94, -96, -68, -86, -127, -120, 1, -21, 127, 123, -83, 19, -7, -11, -62, -111,
 };
-TN_CONST static const tn_channel model_l9_channels[16] = {
+TN_CONST static const tn_channel model_l7_1_channels[16] = {
     {1660, 34011000, -1069482022, -1065286789}, {39, 37179392, -1069482032, -1065280601},
     {1619, 30553782, -1069514783, -1065293541}, {681, 34596103, -1069482415, -1065285646},
     {1731, 47968366, -1069482565, -1065259528}, {733, 37023098, -1069482005, -1065280906},
@@ -179,19 +181,45 @@ TN_CONST static const tn_channel model_l9_channels[16] = {
     {1760, 16864905, -1069514866, -1065320277}, {-2896, 27546204, -1069514939, -1065299415},
     {-3184, 29189559, -1069515008, -1065296206}, {-52, 33437413, -1069514935, -1065287909},
 };
-TN_CONST static const tn_conv2d_s8 model_l9 = {
+TN_CONST static const tn_axis model_l7_axis = {
+    .in = 750,
+    .out = 750,
+    .kernel = 3,
+    .stride = 1,
+    .dilation = 1,
+    .pad = 1,
+};
+TN_CONST static const tn_depthwise_conv2d_s8 model_l7_0 = {
+    .rows = {.in = 750, .out = 750, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
+    .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
+    .in_channels = 8,
+    .depth_multiplier = 1,
+    .in_zero_point = -112,
+    .output = {.zero_point = -5, .min = -128, .max = 127},
+    .weights = model_l7_0_weights,
+    .channels = model_l7_0_channels,
+};
+TN_CONST static const tn_conv2d_s8 model_l7_1 = {
     .rows = {.in = 750, .out = 750, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 8,
     .out_channels = 16,
     .in_zero_point = -5,
     .output = {.zero_point = -128, .min = -128, .max = 127},
-    .weights = model_l9_weights,
-    .channels = model_l9_channels,
+    .weights = model_l7_1_weights,
+    .channels = model_l7_1_channels,
 };
+TN_OUTLINE void model_l7_rows(const int8_t **rows, int8_t *out0)
+{
+    int8_t between[32] TN_SCRATCH;
+    const int8_t *made[1];
+    made[0] = between;
+    tn_depthwise_conv2d_s8_row(&model_l7_0, rows, between);
+    tn_conv2d_s8_row(&model_l7_1, made, out0);
+}
 
-/* layer 10: MAX_POOL_2D [1, 750, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_a_pool/MaxPool' */
-TN_CONST static const tn_pool2d_s8 model_l10 = {
+/* layer 8: MAX_POOL_2D [1, 750, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_a_pool/MaxPool' */
+TN_CONST static const tn_pool2d_s8 model_l8 = {
     .rows = {.in = 750, .out = 375, .kernel = 2, .stride = 2, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .channels = 16,
@@ -199,13 +227,13 @@ TN_CONST static const tn_pool2d_s8 model_l10 = {
     .max = 127,
 };
 
-/* layer 11: DEPTHWISE_CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_b_depthwise/depthwise1' */
-TN_CONST static const int8_t model_l11_weights[48] = {
+/* layer 9: SEPARABLE_CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=43, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block2_main_b_relu/Relu;ulw_sleepnet_folded/block2_main_b_no' */
+TN_CONST static const int8_t model_l9_0_weights[48] = {
     127, -89, -103, 127, -19, -102, -127, 82, -127, 113, 127, -127, 127, -60, -127, -46, 42, 127, -127, -38,
     -39, -51, 103, 22, -80, 127, 24, -113, -94, -127, 27, 68, -62, 65, -71, -37, 127, 127, -1, -127, -108,
     -61, -3, 21, -38, 100, 106, -127,
 };
-TN_CONST static const tn_channel model_l11_channels[16] = {
+TN_CONST static const tn_channel model_l9_0_channels[16] = {
     {13696, 22330376, 113278487, 113213393}, {13184, 8347425, 113254361, 113237774},
     {-38528, 13700310, 109051904, 113229650}, {6656, 12949464, 113262291, 113229764},
     {8832, 14390349, 113261643, 113228902}, {-3328, 16605748, 113262424, 113229742},
@@ -215,19 +243,7 @@ TN_CONST static const tn_channel model_l11_channels[16] = {
     {-640, 13461740, 113262571, 113229813}, {-11136, 13258013, 113261960, 113229527},
     {768, 14621503, 113262574, 113229486}, {-13440, 18416392, 113278518, 113211488},
 };
-TN_CONST static const tn_depthwise_conv2d_s8 model_l11 = {
-    .rows = {.in = 375, .out = 375, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
-    .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
-    .in_channels = 16,
-    .depth_multiplier = 1,
-    .in_zero_point = -128,
-    .output = {.zero_point = 13, .min = -128, .max = 127},
-    .weights = model_l11_weights,
-    .channels = model_l11_channels,
-};
-
-/* layer 12: CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_b_relu/Relu;ulw_sleepnet_folded/block2_main_b_no' */
-TN_CONST static const int8_t model_l12_weights[256] = {
+TN_CONST static const int8_t model_l9_1_weights[256] = {
     -27, 43, 127, -99, -30, -111, 89, 93, 48, 6, 31, -54, -12, -18, -100, 10, -24, 45, 25, -91, 33, 3, -55,
     -25, -27, -12, 56, -35, -11, -28, 127, 11, -9, 83, 54, -18, -17, -11, 94, 127, -95, -15, 65, 116, -122,
     13, 82, 71, -91, -127, 87, -88, -16, -54, -93, 22, 78, -55, -75, 12, -8, 76, 93, 10, 49, 127, 86, -23, 62,
@@ -241,7 +257,7 @@ TN_CONST static const int8_t model_l12_weights[256] = {
     15, -96, -19, -27, -77, -127, -116, 2, 46, 30, 77, -124, -61, 127, -78, 51, 118, 46, 84, -83, -116, -29,
     115, 22, 86, -87, 3,
 };
-TN_CONST static const tn_channel model_l12_channels[16] = {
+TN_CONST static const tn_channel model_l9_1_channels[16] = {
     {902, 38180539, -1069481999, -1065278645}, {-234, 89937046, -1069416470, -1065177558},
     {-4804, 56536669, -1069483286, -1065242793}, {5195, 32842792, -1069514946, -1065289070},
     {-2438, 48254819, -1069482089, -1065258969}, {-8459, 49094917, -1069482002, -1065257328},
@@ -251,19 +267,45 @@ TN_CONST static const tn_channel model_l12_channels[16] = {
     {-3066, 41246821, -1069482414, -1065272656}, {1889, 44029348, -1069482430, -1065267222},
     {2981, 40914634, -1069482328, -1065273305}, {1295, 34543846, -1069483454, -1065285748},
 };
-TN_CONST static const tn_conv2d_s8 model_l12 = {
+TN_CONST static const tn_axis model_l9_axis = {
+    .in = 375,
+    .out = 375,
+    .kernel = 3,
+    .stride = 1,
+    .dilation = 1,
+    .pad = 1,
+};
+TN_CONST static const tn_depthwise_conv2d_s8 model_l9_0 = {
+    .rows = {.in = 375, .out = 375, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
+    .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
+    .in_channels = 16,
+    .depth_multiplier = 1,
+    .in_zero_point = -128,
+    .output = {.zero_point = 13, .min = -128, .max = 127},
+    .weights = model_l9_0_weights,
+    .channels = model_l9_0_channels,
+};
+TN_CONST static const tn_conv2d_s8 model_l9_1 = {
     .rows = {.in = 375, .out = 375, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 16,
     .out_channels = 16,
     .in_zero_point = 13,
     .output = {.zero_point = -128, .min = -128, .max = 127},
-    .weights = model_l12_weights,
-    .channels = model_l12_channels,
+    .weights = model_l9_1_weights,
+    .channels = model_l9_1_channels,
 };
+TN_OUTLINE void model_l9_rows(const int8_t **rows, int8_t *out0)
+{
+    int8_t between[64] TN_SCRATCH;
+    const int8_t *made[1];
+    made[0] = between;
+    tn_depthwise_conv2d_s8_row(&model_l9_0, rows, between);
+    tn_conv2d_s8_row(&model_l9_1, made, out0);
+}
 
-/* layer 13: MAX_POOL_2D [1, 375, 4, 16] -> [1, 188, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_b_pool/MaxPool' */
-TN_CONST static const tn_pool2d_s8 model_l13 = {
+/* layer 10: MAX_POOL_2D [1, 375, 4, 16] -> [1, 188, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_b_pool/MaxPool' */
+TN_CONST static const tn_pool2d_s8 model_l10 = {
     .rows = {.in = 375, .out = 188, .kernel = 2, .stride = 2, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .channels = 16,
@@ -271,10 +313,10 @@ TN_CONST static const tn_pool2d_s8 model_l13 = {
     .max = 127,
 };
 
-/* layer 14: SUBSAMPLE [1, 750, 4, 8] -> [1, 188, 4, 8], stride_h=4, stride_w=1, 'ulw_sleepnet_folded/block1_add/add' */
+/* layer 11: SUBSAMPLE [1, 750, 4, 8] -> [1, 188, 4, 8], stride_h=4, stride_w=1, 'ulw_sleepnet_folded/block1_add/add' */
 
-/* layer 15: CONV_2D [1, 188, 4, 8] -> [1, 188, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=45, 'ulw_sleepnet_folded/block2_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-TN_CONST static const int8_t model_l15_weights[128] = {
+/* layer 12: CONV_2D [1, 188, 4, 8] -> [1, 188, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=45, 'ulw_sleepnet_folded/block2_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
+TN_CONST static const int8_t model_l12_weights[128] = {
     -127, -111, 105, 1, 117, -57, 62, 0, 23, -98, -127, 36, -18, 14, 9, 0, -92, 100, 127, -41, -43, -56, 49,
     0, -58, -41, 127, -8, 39, -5, 28, 0, -81, -82, 127, -6, 20, -16, 10, 0, 26, -13, -127, 24, -1, -20, -34,
     0, 87, 29, -55, -1, -51, 13, -127, 0, 104, -127, -18, -12, 9, -70, -127, 0, 42, -28, -67, 34, 35, -37,
@@ -282,7 +324,7 @@ TN_CONST static const int8_t model_l15_weights[128] = {
     -106, -1, 25, 0, -56, -6, -24, 11, -127, -1, 14, 127, -126, -7, -61, 46, -109, -1, -31, -60, 127, -11, 50,
     -24, 42, 0, 127, -72, -108, 54, -89, 24, 38, -1,
 };
-TN_CONST static const tn_channel model_l15_channels[16] = {
+TN_CONST static const tn_channel model_l12_channels[16] = {
     {-3441, 12975314, -37732416, -37765115}, {-13314, 16367374, -37733079, -37765158},
     {2122, 15611218, -37732492, -37765180}, {8777, 26566338, -37716336, -37781580},
     {-5379, 26386717, -37716224, -37781529}, {-15523, 19672582, -37716604, -37781830},
@@ -292,19 +334,19 @@ TN_CONST static const tn_channel model_l15_channels[16] = {
     {-24552, 17396367, -37718560, -37782138}, {-18652, 14668649, -37732430, -37765169},
     {11837, 30301639, -37716359, -37781611}, {-7203, 11135186, -37732383, -37765293},
 };
-TN_CONST static const tn_conv2d_s8 model_l15 = {
+TN_CONST static const tn_conv2d_s8 model_l12 = {
     .rows = {.in = 188, .out = 188, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 8,
     .out_channels = 16,
     .in_zero_point = -112,
     .output = {.zero_point = -5, .min = -128, .max = 127},
-    .weights = model_l15_weights,
-    .channels = model_l15_channels,
+    .weights = model_l12_weights,
+    .channels = model_l12_channels,
 };
 
-/* layer 16: ADD [1, 188, 4, 16] and [1, 188, 4, 16] -> [1, 188, 4, 16], activation=NONE, 'ulw_sleepnet_folded/block2_add/add' */
-TN_CONST static const tn_add_s8 model_l16 = {
+/* layer 13: ADD [1, 188, 4, 16] and [1, 188, 4, 16] -> [1, 188, 4, 16], activation=NONE, 'ulw_sleepnet_folded/block2_add/add' */
+TN_CONST static const tn_add_s8 model_l13 = {
     .shape = {.size = {1, 1, 1, 64}, .stride1 = {0, 0, 0, 1}, .stride2 = {0, 0, 0, 1}},
     .in1 = {.multiplier = 1073741824, .shift = 0, .zero_point = -128},
     .in2 = {.multiplier = 1228145671, .shift = -3, .zero_point = -5},
@@ -314,13 +356,13 @@ TN_CONST static const tn_add_s8 model_l16 = {
     .output = {.zero_point = -112, .min = -128, .max = 127},
 };
 
-/* layer 17: DEPTHWISE_CONV_2D [1, 188, 4, 16] -> [1, 188, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_a_depthwise/depthwise1' */
-TN_CONST static const int8_t model_l17_weights[48] = {
+/* layer 14: SEPARABLE_CONV_2D [1, 188, 4, 16] -> [1, 188, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=48, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block3_main_a_relu/Relu;ulw_sleepnet_folded/block3_main_a_no' */
+TN_CONST static const int8_t model_l14_0_weights[48] = {
     -127, -1, -97, 115, -117, -18, 127, 31, 91, -20, -127, 72, -70, -49, 127, -127, 69, 127, -127, 20, -103,
     -127, 47, 127, 18, 127, 19, 127, -100, -127, -12, 92, -17, 4, 116, 127, -127, -1, 56, -60, 127, 44, -24,
     23, -127, -81, 15, -71,
 };
-TN_CONST static const tn_channel model_l17_channels[16] = {
+TN_CONST static const tn_channel model_l14_0_channels[16] = {
     {-8400, 19374807, -104825241, -104890568}, {14560, 16074127, -104841457, -104876013},
     {-12096, 17419774, -104824850, -104890463}, {29344, 16299817, -104841300, -104880500},
     {-38864, 17794736, -104825071, -104890790}, {-16352, 16169580, -104844009, -104874283},
@@ -330,19 +372,7 @@ TN_CONST static const tn_channel model_l17_channels[16] = {
     {-33264, 14142149, -104842418, -104874803}, {-28784, 19536742, -104825285, -104890399},
     {14560, 18559145, -104824858, -104890790}, {-11872, 14643574, -104841271, -104874066},
 };
-TN_CONST static const tn_depthwise_conv2d_s8 model_l17 = {
-    .rows = {.in = 188, .out = 188, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
-    .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
-    .in_channels = 16,
-    .depth_multiplier = 1,
-    .in_zero_point = -112,
-    .output = {.zero_point = -13, .min = -128, .max = 127},
-    .weights = model_l17_weights,
-    .channels = model_l17_channels,
-};
-
-/* layer 18: CONV_2D [1, 188, 4, 16] -> [1, 188, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_a_relu/Relu;ulw_sleepnet_folded/block3_main_a_no' */
-TN_CONST static const int8_t model_l18_weights[512] = {
+TN_CONST static const int8_t model_l14_1_weights[512] = {
     -69, -88, 17, 29, 54, -96, -100, -62, 36, -20, 94, -127, 59, 57, 114, 3, 81, 124, 22, 107, -61, 1, 47,
     111, 127, 1, -80, 77, 13, -111, 38, 48, 53, -93, -37, 41, 127, 15, -71, -19, -18, 49, -31, 104, -51, -72,
     29, -36, 46, -51, -13, -62, -3, -75, -34, 81, -89, -65, -72, 127, 78, 43, 107, -15, 11, 52, -13, -127, 61,
@@ -367,7 +397,7 @@ TN_CONST static const int8_t model_l18_weights[512] = {
     -107, -64, -10, -71, -40, -48, -28, 58, -8, -62, -68, -94, 60, 13, -127, 79, -70, 15, -117, -56, -90, 69,
     -40, -75, -3, -126, -29, -127, -68, 89, -40, 43, -91,
 };
-TN_CONST static const tn_channel model_l18_channels[32] = {
+TN_CONST static const tn_channel model_l14_1_channels[32] = {
     {304, 27381314, -1069514903, -1065299737}, {2865, 38633591, -1069482240, -1065277760},
     {30, 53316184, -1069482078, -1065249083}, {-317, 65525967, -1069482305, -1065225236},
     {491, 44659388, -1069482059, -1065265991}, {-3467, 49787148, -1069482712, -1065255976},
@@ -385,19 +415,45 @@ TN_CONST static const tn_channel model_l18_channels[32] = {
     {-3494, 59392772, -1069482284, -1065237215}, {3950, 35618327, -1069482096, -1065283649},
     {-8848, 41677808, -1069482490, -1065271815}, {-6371, 51149657, -1069482218, -1065253315},
 };
-TN_CONST static const tn_conv2d_s8 model_l18 = {
+TN_CONST static const tn_axis model_l14_axis = {
+    .in = 188,
+    .out = 188,
+    .kernel = 3,
+    .stride = 1,
+    .dilation = 1,
+    .pad = 1,
+};
+TN_CONST static const tn_depthwise_conv2d_s8 model_l14_0 = {
+    .rows = {.in = 188, .out = 188, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
+    .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
+    .in_channels = 16,
+    .depth_multiplier = 1,
+    .in_zero_point = -112,
+    .output = {.zero_point = -13, .min = -128, .max = 127},
+    .weights = model_l14_0_weights,
+    .channels = model_l14_0_channels,
+};
+TN_CONST static const tn_conv2d_s8 model_l14_1 = {
     .rows = {.in = 188, .out = 188, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 16,
     .out_channels = 32,
     .in_zero_point = -13,
     .output = {.zero_point = -128, .min = -128, .max = 127},
-    .weights = model_l18_weights,
-    .channels = model_l18_channels,
+    .weights = model_l14_1_weights,
+    .channels = model_l14_1_channels,
 };
+TN_OUTLINE void model_l14_rows(const int8_t **rows, int8_t *out0)
+{
+    int8_t between[64] TN_SCRATCH;
+    const int8_t *made[1];
+    made[0] = between;
+    tn_depthwise_conv2d_s8_row(&model_l14_0, rows, between);
+    tn_conv2d_s8_row(&model_l14_1, made, out0);
+}
 
-/* layer 19: MAX_POOL_2D [1, 188, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_a_pool/MaxPool' */
-TN_CONST static const tn_pool2d_s8 model_l19 = {
+/* layer 15: MAX_POOL_2D [1, 188, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_a_pool/MaxPool' */
+TN_CONST static const tn_pool2d_s8 model_l15 = {
     .rows = {.in = 188, .out = 94, .kernel = 2, .stride = 2, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .channels = 32,
@@ -405,15 +461,15 @@ TN_CONST static const tn_pool2d_s8 model_l19 = {
     .max = 127,
 };
 
-/* layer 20: DEPTHWISE_CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_b_depthwise/depthwise1' */
-TN_CONST static const int8_t model_l20_weights[96] = {
+/* layer 16: SEPARABLE_CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=51, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block3_main_b_relu/Relu;ulw_sleepnet_folded/block3_main_b_no' */
+TN_CONST static const int8_t model_l16_0_weights[96] = {
     88, 78, 127, 127, 127, -127, -127, 86, 127, -127, -66, 12, -37, 107, -127, -127, 24, -64, 75, 127, 127,
     -11, 82, 127, 127, 127, 104, 16, 96, -34, 127, 28, 28, -32, -19, 94, -72, -32, 9, 108, -72, -126, 127, 41,
     -127, -127, 87, 21, -48, 127, 115, -5, 87, -59, -10, -74, 104, 4, 56, 127, -127, -127, 73, -32, 127, -127,
     68, -54, 62, 46, -41, 127, 71, -20, 1, 127, 76, -14, 26, 120, 127, 6, -127, -48, 33, 127, 127, -8, 104,
     -31, 127, 102, -67, -68, 76, -127,
 };
-TN_CONST static const tn_channel model_l20_channels[32] = {
+TN_CONST static const tn_channel model_l16_0_channels[32] = {
     {31104, 11459327, -171950117, 0}, {-10368, 10908417, -171950387, -171983043},
     {22528, 10396753, -171950174, -171984193}, {21376, 10669491, -171950119, -171983549},
     {14976, 10081727, -171950327, -171986302}, {-14464, 16211001, -171951185, -171983407},
@@ -431,19 +487,7 @@ TN_CONST static const tn_channel model_l20_channels[32] = {
     {-12544, 6512414, -171961185, -171976033}, {-29312, 10377206, -176160768, -171983228},
     {35328, 11883743, -171950401, 0}, {-16768, 8369510, -171959344, -171974711},
 };
-TN_CONST static const tn_depthwise_conv2d_s8 model_l20 = {
-    .rows = {.in = 94, .out = 94, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
-    .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
-    .in_channels = 32,
-    .depth_multiplier = 1,
-    .in_zero_point = -128,
-    .output = {.zero_point = -21, .min = -128, .max = 127},
-    .weights = model_l20_weights,
-    .channels = model_l20_channels,
-};
-
-/* layer 21: CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_b_relu/Relu;ulw_sleepnet_folded/block3_main_b_no' */
-TN_CONST static const int8_t model_l21_weights[1024] = {
+TN_CONST static const int8_t model_l16_1_weights[1024] = {
     -101, 37, -46, 112, -92, 47, 98, 68, -100, -3, -78, 60, 53, -88, -98, 28, -7, 69, -46, -79, 94, -37, -103,
     -60, 98, -85, 127, -73, 75, 34, -85, 25, 83, 42, 19, -69, 86, -91, -32, -14, -1, -62, -16, 18, -54, 36,
     -80, 53, -66, 26, 17, 113, -75, 27, -27, -127, 32, 16, 84, -57, -88, 92, 60, -19, 16, 21, 48, 82, -59,
@@ -490,7 +534,7 @@ TN_CONST static const int8_t model_l21_weights[1024] = {
     -9, -63, 39, 127, 34, -53, -35, -7, -28, -22, 7, -92, 45, -115, -92, -42, 97, 67, -32, 14, -85, 90, 29,
     27, -125, -19,
 };
-TN_CONST static const tn_channel model_l21_channels[32] = {
+TN_CONST static const tn_channel model_l16_1_channels[32] = {
     {-2390, 40983506, -1069482219, -1065273171}, {-3566, 32197166, -1069515466, -1065290331},
     {-1692, 39283892, -1069482324, -1065276490}, {6536, 53126778, -1069484313, -1065249453},
     {9878, 48112859, -1069482102, -1065259246}, {-355, 53989598, -1069483067, -1065247768},
@@ -508,19 +552,45 @@ TN_CONST static const tn_channel model_l21_channels[32] = {
     {5703, 39746042, -1069482356, -1065275588}, {-16794, 39913716, -1069482446, -1065275260},
     {8170, 49600393, -1069482418, -1065256341}, {-1475, 28016502, -1069514967, -1065298497},
 };
-TN_CONST static const tn_conv2d_s8 model_l21 = {
+TN_CONST static const tn_axis model_l16_axis = {
+    .in = 94,
+    .out = 94,
+    .kernel = 3,
+    .stride = 1,
+    .dilation = 1,
+    .pad = 1,
+};
+TN_CONST static const tn_depthwise_conv2d_s8 model_l16_0 = {
+    .rows = {.in = 94, .out = 94, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1},
+    .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
+    .in_channels = 32,
+    .depth_multiplier = 1,
+    .in_zero_point = -128,
+    .output = {.zero_point = -21, .min = -128, .max = 127},
+    .weights = model_l16_0_weights,
+    .channels = model_l16_0_channels,
+};
+TN_CONST static const tn_conv2d_s8 model_l16_1 = {
     .rows = {.in = 94, .out = 94, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 32,
     .out_channels = 32,
     .in_zero_point = -21,
     .output = {.zero_point = -128, .min = -128, .max = 127},
-    .weights = model_l21_weights,
-    .channels = model_l21_channels,
+    .weights = model_l16_1_weights,
+    .channels = model_l16_1_channels,
 };
+TN_OUTLINE void model_l16_rows(const int8_t **rows, int8_t *out0)
+{
+    int8_t between[128] TN_SCRATCH;
+    const int8_t *made[1];
+    made[0] = between;
+    tn_depthwise_conv2d_s8_row(&model_l16_0, rows, between);
+    tn_conv2d_s8_row(&model_l16_1, made, out0);
+}
 
-/* layer 22: MAX_POOL_2D [1, 94, 4, 32] -> [1, 47, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_b_pool/MaxPool' */
-TN_CONST static const tn_pool2d_s8 model_l22 = {
+/* layer 17: MAX_POOL_2D [1, 94, 4, 32] -> [1, 47, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_b_pool/MaxPool' */
+TN_CONST static const tn_pool2d_s8 model_l17 = {
     .rows = {.in = 94, .out = 47, .kernel = 2, .stride = 2, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .channels = 32,
@@ -528,10 +598,10 @@ TN_CONST static const tn_pool2d_s8 model_l22 = {
     .max = 127,
 };
 
-/* layer 23: SUBSAMPLE [1, 188, 4, 16] -> [1, 47, 4, 16], stride_h=4, stride_w=1, 'ulw_sleepnet_folded/block2_add/add' */
+/* layer 18: SUBSAMPLE [1, 188, 4, 16] -> [1, 47, 4, 16], stride_h=4, stride_w=1, 'ulw_sleepnet_folded/block2_add/add' */
 
-/* layer 24: CONV_2D [1, 47, 4, 16] -> [1, 47, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=53, 'ulw_sleepnet_folded/block3_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-TN_CONST static const int8_t model_l24_weights[512] = {
+/* layer 19: CONV_2D [1, 47, 4, 16] -> [1, 47, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=53, 'ulw_sleepnet_folded/block3_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
+TN_CONST static const int8_t model_l19_weights[512] = {
     -3, -31, 7, -43, -66, 20, 1, -49, -10, -21, -14, -52, 11, 14, -127, -24, -5, -63, -8, -61, -43, -16, 2,
     -15, -12, -29, -7, -34, 5, 2, -127, -3, -14, -43, -1, 6, -8, 5, -1, -15, 20, 6, 12, -13, 9, -7, -127, -6,
     48, -127, -96, -14, -122, -28, -2, 24, -24, -117, -42, -39, -122, -31, -99, 30, -23, -34, 0, -22, -33,
@@ -556,7 +626,7 @@ TN_CONST static const int8_t model_l24_weights[512] = {
     -7, -43, -35, -4, -23, -43, 2, -127, -17, -15, -19, -5, -38, -38, -125, 0, -13, -13, -16, -19, -12, 3, -8,
     -127, 31,
 };
-TN_CONST static const tn_channel model_l24_channels[32] = {
+TN_CONST static const tn_channel model_l19_channels[32] = {
     {-45198, 16375482, 935345928, 935313421}, {-48063, 30795070, 935359215, 935296896},
     {-21660, 14050484, 935345295, 935313357}, {-91217, 5972650, 935337477, 935321581},
     {-49378, 16912684, 935361991, 935296957}, {-48292, 12105718, 935344978, 935313424},
@@ -574,19 +644,19 @@ TN_CONST static const tn_channel model_l24_channels[32] = {
     {-21930, 19848447, 935358726, 935296803}, {-86875, 12771846, 935343810, 935313289},
     {-70449, 14456030, 935345400, 935313313}, {-48156, 14524767, 935345377, 935313379},
 };
-TN_CONST static const tn_conv2d_s8 model_l24 = {
+TN_CONST static const tn_conv2d_s8 model_l19 = {
     .rows = {.in = 47, .out = 47, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 16,
     .out_channels = 32,
     .in_zero_point = -112,
     .output = {.zero_point = 111, .min = -128, .max = 127},
-    .weights = model_l24_weights,
-    .channels = model_l24_channels,
+    .weights = model_l19_weights,
+    .channels = model_l19_channels,
 };
 
-/* layer 25: ADD [1, 47, 4, 32] and [1, 47, 4, 32] -> [1, 47, 4, 32], activation=NONE, 'ulw_sleepnet_folded/block3_add/add' */
-TN_CONST static const tn_add_s8 model_l25 = {
+/* layer 20: ADD [1, 47, 4, 32] and [1, 47, 4, 32] -> [1, 47, 4, 32], activation=NONE, 'ulw_sleepnet_folded/block3_add/add' */
+TN_CONST static const tn_add_s8 model_l20 = {
     .shape = {.size = {1, 1, 1, 128}, .stride1 = {0, 0, 0, 1}, .stride2 = {0, 0, 0, 1}},
     .in1 = {.multiplier = 1073741824, .shift = 0, .zero_point = -128},
     .in2 = {.multiplier = 1958942284, .shift = -2, .zero_point = 111},
@@ -596,8 +666,8 @@ TN_CONST static const tn_add_s8 model_l25 = {
     .output = {.zero_point = -61, .min = -128, .max = 127},
 };
 
-/* layer 26: AVERAGE_POOL_2D [1, 47, 4, 32] -> [1, 1, 4, 32], padding=VALID, stride_w=1, stride_h=47, filter_w=1, filter_h=47, activation=NONE, 'ulw_sleepnet_folded/average/AvgPool' */
-TN_CONST static const tn_pool2d_s8 model_l26 = {
+/* layer 21: AVERAGE_POOL_2D [1, 47, 4, 32] -> [1, 1, 4, 32], padding=VALID, stride_w=1, stride_h=47, filter_w=1, filter_h=47, activation=NONE, 'ulw_sleepnet_folded/average/AvgPool' */
+TN_CONST static const tn_pool2d_s8 model_l21 = {
     .rows = {.in = 47, .out = 1, .kernel = 47, .stride = 47, .dilation = 1, .pad = 0},
     .cols = {.in = 4, .out = 4, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .channels = 32,
@@ -605,8 +675,8 @@ TN_CONST static const tn_pool2d_s8 model_l26 = {
     .max = 127,
 };
 
-/* layer 27: FULLY_CONNECTED [1, 128] -> [1, 64], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/MatMul1' */
-TN_CONST static const int8_t model_l27_weights[8192] = {
+/* layer 22: FULLY_CONNECTED [1, 128] -> [1, 64], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/MatMul1' */
+TN_CONST static const int8_t model_l22_weights[8192] = {
     -34, -92, 85, 55, 21, -44, -28, -33, -3, -66, 62, 79, -92, 32, -104, -59, -34, 70, 64, 85, -17, -65, 29,
     11, 4, -56, 66, 79, 73, 19, 19, -10, -5, -66, 54, 85, 6, 28, 87, -35, -23, 91, 36, -12, -29, -11, -81,
     -104, 61, -90, 95, -8, 96, -78, 17, -72, 51, -6, -94, 66, 76, 93, 67, -20, 33, -31, -33, 57, -51, 69, 53,
@@ -958,7 +1028,7 @@ TN_CONST static const int8_t model_l27_weights[8192] = {
     -82, 17, -53, 10, -2, 77, 66, -62, -68, -49, -34, 83, -84, -50, 86, 22, -87, 55, -79, -88, -94, 11, 3,
     -27, 97, 2, -127,
 };
-TN_CONST static const tn_channel model_l27_channels[64] = {
+TN_CONST static const tn_channel model_l22_channels[64] = {
     {102724, 12910753, -96452634, -96485407}, {29219, 11122393, -96452837, -96485406},
     {-46421, 13215444, -96456137, -96495977}, {44957, 11784539, -96452647, -96485587},
     {-30866, 10879288, -96453016, -96485401}, {40565, 12560059, -96452852, -96485911},
@@ -992,19 +1062,19 @@ TN_CONST static const tn_channel model_l27_channels[64] = {
     {-27450, 12508155, -96452793, -96485448}, {-15494, 12515169, -96452707, -96485450},
     {100955, 10227995, -96452875, -96485873}, {-39467, 12793353, -96453020, -96485580},
 };
-TN_CONST static const tn_conv2d_s8 model_l27 = {
+TN_CONST static const tn_conv2d_s8 model_l22 = {
     .rows = {.in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 128,
     .out_channels = 64,
     .in_zero_point = -61,
     .output = {.zero_point = -12, .min = -128, .max = 127},
-    .weights = model_l27_weights,
-    .channels = model_l27_channels,
+    .weights = model_l22_weights,
+    .channels = model_l22_channels,
 };
 
-/* layer 28: FULLY_CONNECTED [1, 64] -> [1, 5], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/BiasAdd;ulw_sleepnet_folded/stages/MatMul;ulw_sleepne' */
-TN_CONST static const int8_t model_l28_weights[320] = {
+/* layer 23: FULLY_CONNECTED [1, 64] -> [1, 5], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/BiasAdd;ulw_sleepnet_folded/stages/MatMul;ulw_sleepne' */
+TN_CONST static const int8_t model_l23_weights[320] = {
     -72, 23, -31, 65, -102, 60, 52, -112, 2, -83, -29, 68, -41, 57, -104, 11, 63, -16, 9, -102, 21, -57, -45,
     -23, -18, -90, 78, -120, 15, -100, -69, 40, -59, 60, 91, -99, -43, 38, -123, -31, 34, -16, 62, 127, -23,
     -59, 2, -96, -58, 79, 109, -81, 57, 92, -33, -85, 50, 58, 55, -85, -66, -56, 66, -72, 26, 4, 75, 44, -41,
@@ -1020,24 +1090,24 @@ TN_CONST static const int8_t model_l28_weights[320] = {
     14, 110, 56, 116, 10, 40, 22, 51, 23, -127, 51, 19, 24, -44, -59, 67, 55, 45, 4, -84, -101, 43, 87, 33,
     37, 104, -41, -56, 104, -111, 31, 72, -38, -24, -55, -34, -64, 5, 65, -51, -55, -109, 66, -58, -65, -101,
 };
-TN_CONST static const tn_channel model_l28_channels[5] = {
+TN_CONST static const tn_channel model_l23_channels[5] = {
     {-8729, 3791729, 54529808, 54521805}, {-1395, 3739128, 54530004, 54521821},
     {-6431, 2906487, 54529905, 54521973}, {-15900, 3388133, 54529870, 54521804},
     {1734, 3347056, 54530097, 54521784},
 };
-TN_CONST static const tn_conv2d_s8 model_l28 = {
+TN_CONST static const tn_conv2d_s8 model_l23 = {
     .rows = {.in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .cols = {.in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1, .pad = 0},
     .in_channels = 64,
     .out_channels = 5,
     .in_zero_point = -12,
     .output = {.zero_point = 6, .min = -128, .max = 127},
-    .weights = model_l28_weights,
-    .channels = model_l28_channels,
+    .weights = model_l23_weights,
+    .channels = model_l23_channels,
 };
 
-/* layer 29: SOFTMAX [1, 5] -> [1, 5], beta=1.0, 'StatefulPartitionedCall:0' */
-TN_CONST static const int32_t model_l29_exponent[249] = {
+/* layer 24: SOFTMAX [1, 5] -> [1, 5], beta=1.0, 'StatefulPartitionedCall:0' */
+TN_CONST static const int32_t model_l24_exponent[249] = {
     2147483647, 1971064491, 1809138423, 1660514571, 1524100927, 1398893646, 1283972149, 1178491967,
     1081676992, 992815430, 911254151, 836393201, 767682114, 704615867, 646730570, 593600599, 544835393,
     500076326, 458994234, 421287149, 386677761, 354911551, 325755011, 298993747, 274430913, 251885985,
@@ -1057,11 +1127,11 @@ TN_CONST static const int32_t model_l29_exponent[249] = {
     71, 65, 60, 55, 50, 46, 42, 39, 36, 33, 30, 28, 25, 23, 21, 20, 18, 16, 15, 14, 13, 12, 11, 10, 9, 8, 8,
     7, 6, 6, 5, 5, 5, 4, 4, 4, 3, 3, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1,
 };
-TN_CONST static const tn_softmax_s8 model_l29 = {
+TN_CONST static const tn_softmax_s8 model_l24 = {
     .rows = 1,
     .classes = 5,
     .reach = 249,
-    .exponent = model_l29_exponent,
+    .exponent = model_l24_exponent,
 };
 
 void model_reset(model_state *s)
@@ -1086,7 +1156,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
         OBSERVE(0, arena + 2484 + (size_t)(y % 2u) * 28, y * 7, 4, 7, 21000);
         fresh |= 0x2u;
         fired = 1;
-    } else if ((fresh & 0x7ffffffu) == 0) {
+    } else if ((fresh & 0x3fffffu) == 0) {
         return fired;
     }
 
@@ -1099,321 +1169,256 @@ static int model_pass0(model_state *s, uint32_t fresh)
         OBSERVE(1, arena + 2272 + (size_t)(y % 3u) * 28, y * 7, 4, 7, 10500);
         fresh |= 0x4u;
         fired = 1;
-    } else if ((fresh & 0x7fffffdu) == 0) {
+    } else if ((fresh & 0x3ffffdu) == 0) {
         return fired;
     }
 
-    /* layer 2: DEPTHWISE_CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 7], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_depthwise/depthwise1' */
-    if ((fresh & 0x4u) != 0 && tn_stream_ready(&model_l2.rows, s->done[3], s->done[2])) {
+    /* layer 2: SEPARABLE_CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=35, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
+    if ((fresh & 0x4u) != 0 && tn_stream_ready(&model_l2_axis, s->done[3], s->done[2])) {
         const unsigned y = s->done[3]++;
         (void)y;
-        tn_stream_rows(&model_l2.rows, y, arena + 2272, 3u, 28, NULL, rows);
-        tn_depthwise_conv2d_s8_row(&model_l2, rows, arena + 1920);
-        OBSERVE(2, arena + 1920, y * 7, 4, 7, 10500);
+        tn_stream_rows(&model_l2_axis, y, arena + 2272, 3u, 28, NULL, rows);
+        model_l2_rows(rows, arena + 2356 + (size_t)(y % 2u) * 32);
+        OBSERVE(2, arena + 2356 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 12000);
         fresh |= 0x8u;
         fired = 1;
-    } else if ((fresh & 0x7fffff9u) == 0) {
+    } else if ((fresh & 0x3ffff9u) == 0) {
         return fired;
     }
 
-    /* layer 3: CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
+    /* layer 3: MAX_POOL_2D [1, 1500, 4, 8] -> [1, 750, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_b_pool/MaxPool' */
     if ((fresh & 0x8u) != 0 && tn_stream_ready(&model_l3.rows, s->done[4], s->done[3])) {
         const unsigned y = s->done[4]++;
         (void)y;
-        tn_stream_rows(&model_l3.rows, y, arena + 1920, 1u, 28, NULL, rows);
-        tn_conv2d_s8_row(&model_l3, rows, arena + 2356 + (size_t)(y % 2u) * 32);
-        OBSERVE(3, arena + 2356 + (size_t)(y % 2u) * 32, y * 8, 4, 8, 12000);
+        tn_stream_rows(&model_l3.rows, y, arena + 2356, 2u, 32, NULL, rows);
+        tn_max_pool2d_s8_row(&model_l3, rows, arena + 2176 + (size_t)(y % 3u) * 32);
+        OBSERVE(3, arena + 2176 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
         fresh |= 0x10u;
         fired = 1;
-    } else if ((fresh & 0x7fffff1u) == 0) {
+    } else if ((fresh & 0x3ffff1u) == 0) {
         return fired;
     }
 
-    /* layer 4: MAX_POOL_2D [1, 1500, 4, 8] -> [1, 750, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_b_pool/MaxPool' */
-    if ((fresh & 0x10u) != 0 && tn_stream_ready(&model_l4.rows, s->done[5], s->done[4])) {
+    /* layer 4: SUBSAMPLE [1, 3000, 4, 1] -> [1, 750, 4, 1], stride_h=4, stride_w=1, 'serving_default_signals:0' */
+    if ((fresh & 0x1u) != 0 && s->done[5] * 4u < s->done[0]) {
         const unsigned y = s->done[5]++;
         (void)y;
-        tn_stream_rows(&model_l4.rows, y, arena + 2356, 2u, 32, NULL, rows);
-        tn_max_pool2d_s8_row(&model_l4, rows, arena + 2176 + (size_t)(y % 3u) * 32);
-        OBSERVE(4, arena + 2176 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
+        tn_stream_take(arena + 2540 + (size_t)(y * 4u % 3u) * 4, 1u, 0, 4, arena + 2552 + (size_t)(y % 2u) * 4);
+        OBSERVE(4, arena + 2552 + (size_t)(y % 2u) * 4, y * 4, 1, 4, 0);
         fresh |= 0x20u;
         fired = 1;
-    } else if ((fresh & 0x7ffffe1u) == 0) {
+    } else if ((fresh & 0x3ffff0u) == 0) {
         return fired;
     }
 
-    /* layer 5: SUBSAMPLE [1, 3000, 4, 1] -> [1, 750, 4, 1], stride_h=4, stride_w=1, 'serving_default_signals:0' */
-    if ((fresh & 0x1u) != 0 && s->done[6] * 4u < s->done[0]) {
+    /* layer 5: CONV_2D [1, 750, 4, 1] -> [1, 750, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=37, 'ulw_sleepnet_folded/block1_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
+    if ((fresh & 0x30u) != 0 && tn_stream_ready(&model_l5.rows, s->done[6], s->done[5]) && tn_stream_ready(&model_l5.rows, s->done[6], s->done[4])) {
         const unsigned y = s->done[6]++;
         (void)y;
-        tn_stream_take(arena + 2540 + (size_t)(y * 4u % 3u) * 4, 1u, 0, 4, arena + 2552 + (size_t)(y % 2u) * 4);
-        OBSERVE(5, arena + 2552 + (size_t)(y % 2u) * 4, y * 4, 1, 4, 0);
+        tn_stream_rows(&model_l5.rows, y, arena + 2552, 2u, 4, NULL, rows);
+        tn_conv2d_s8_row(&model_l5, rows, arena + 1920);
+        OBSERVE(5, arena + 1920, y * 8, 4, 8, 6000);
         fresh |= 0x40u;
         fired = 1;
-    } else if ((fresh & 0x7ffffe0u) == 0) {
+    } else if ((fresh & 0x3fffd0u) == 0) {
         return fired;
     }
 
-    /* layer 6: CONV_2D [1, 750, 4, 1] -> [1, 750, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=37, 'ulw_sleepnet_folded/block1_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-    if ((fresh & 0x60u) != 0 && tn_stream_ready(&model_l6.rows, s->done[7], s->done[6]) && tn_stream_ready(&model_l6.rows, s->done[7], s->done[5])) {
+    /* layer 6: ADD [1, 750, 4, 8] and [1, 750, 4, 8] -> [1, 750, 4, 8], activation=NONE, 'ulw_sleepnet_folded/block1_add/add' */
+    if ((fresh & 0x50u) != 0 && s->done[7] < s->done[4] && s->done[7] < s->done[6]) {
         const unsigned y = s->done[7]++;
         (void)y;
-        tn_stream_rows(&model_l6.rows, y, arena + 2552, 2u, 4, NULL, rows);
-        tn_conv2d_s8_row(&model_l6, rows, arena + 1920);
-        OBSERVE(6, arena + 1920, y * 8, 4, 8, 6000);
+        tn_add_s8_run(&model_l6, arena + 2176 + (size_t)(y % 3u) * 32, arena + 1920, arena + 2176 + (size_t)(y % 3u) * 32);
+        OBSERVE(6, arena + 2176 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
         fresh |= 0x80u;
         fired = 1;
-    } else if ((fresh & 0x7ffffa0u) == 0) {
+    } else if ((fresh & 0x3fff80u) == 0) {
         return fired;
     }
 
-    /* layer 7: ADD [1, 750, 4, 8] and [1, 750, 4, 8] -> [1, 750, 4, 8], activation=NONE, 'ulw_sleepnet_folded/block1_add/add' */
-    if ((fresh & 0xa0u) != 0 && s->done[8] < s->done[5] && s->done[8] < s->done[7]) {
+    /* layer 7: SEPARABLE_CONV_2D [1, 750, 4, 8] -> [1, 750, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=40, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block2_main_a_relu/Relu;ulw_sleepnet_folded/block2_main_a_no' */
+    if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l7_axis, s->done[8], s->done[7])) {
         const unsigned y = s->done[8]++;
         (void)y;
-        tn_add_s8_run(&model_l7, arena + 2176 + (size_t)(y % 3u) * 32, arena + 1920, arena + 2176 + (size_t)(y % 3u) * 32);
-        OBSERVE(7, arena + 2176 + (size_t)(y % 3u) * 32, y * 8, 4, 8, 6000);
+        tn_stream_rows(&model_l7_axis, y, arena + 2176, 3u, 32, NULL, rows);
+        model_l7_rows(rows, arena + 1536 + (size_t)(y % 2u) * 64);
+        OBSERVE(7, arena + 1536 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 12000);
         fresh |= 0x100u;
         fired = 1;
-    } else if ((fresh & 0x7ffff00u) == 0) {
+    } else if ((fresh & 0x3fff80u) == 0) {
         return fired;
     }
 
-    /* layer 8: DEPTHWISE_CONV_2D [1, 750, 4, 8] -> [1, 750, 4, 8], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_a_depthwise/depthwise1' */
+    /* layer 8: MAX_POOL_2D [1, 750, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_a_pool/MaxPool' */
     if ((fresh & 0x100u) != 0 && tn_stream_ready(&model_l8.rows, s->done[9], s->done[8])) {
         const unsigned y = s->done[9]++;
         (void)y;
-        tn_stream_rows(&model_l8.rows, y, arena + 2176, 3u, 32, NULL, rows);
-        tn_depthwise_conv2d_s8_row(&model_l8, rows, arena + 1920);
-        OBSERVE(8, arena + 1920, y * 8, 4, 8, 6000);
+        tn_stream_rows(&model_l8.rows, y, arena + 1536, 2u, 64, NULL, rows);
+        tn_max_pool2d_s8_row(&model_l8, rows, arena + 1152 + (size_t)(y % 3u) * 64);
+        OBSERVE(8, arena + 1152 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 6000);
         fresh |= 0x200u;
         fired = 1;
-    } else if ((fresh & 0x7ffff00u) == 0) {
+    } else if ((fresh & 0x3ffe80u) == 0) {
         return fired;
     }
 
-    /* layer 9: CONV_2D [1, 750, 4, 8] -> [1, 750, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_a_relu/Relu;ulw_sleepnet_folded/block2_main_a_no' */
-    if ((fresh & 0x200u) != 0 && tn_stream_ready(&model_l9.rows, s->done[10], s->done[9])) {
+    /* layer 9: SEPARABLE_CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=43, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block2_main_b_relu/Relu;ulw_sleepnet_folded/block2_main_b_no' */
+    if ((fresh & 0x200u) != 0 && tn_stream_ready(&model_l9_axis, s->done[10], s->done[9])) {
         const unsigned y = s->done[10]++;
         (void)y;
-        tn_stream_rows(&model_l9.rows, y, arena + 1920, 1u, 32, NULL, rows);
-        tn_conv2d_s8_row(&model_l9, rows, arena + 1536 + (size_t)(y % 2u) * 64);
-        OBSERVE(9, arena + 1536 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 12000);
+        tn_stream_rows(&model_l9_axis, y, arena + 1152, 3u, 64, NULL, rows);
+        model_l9_rows(rows, arena + 1664 + (size_t)(y % 2u) * 64);
+        OBSERVE(9, arena + 1664 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 6000);
         fresh |= 0x400u;
         fired = 1;
-    } else if ((fresh & 0x7fffd00u) == 0) {
+    } else if ((fresh & 0x3ffc80u) == 0) {
         return fired;
     }
 
-    /* layer 10: MAX_POOL_2D [1, 750, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_a_pool/MaxPool' */
+    /* layer 10: MAX_POOL_2D [1, 375, 4, 16] -> [1, 188, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_b_pool/MaxPool' */
     if ((fresh & 0x400u) != 0 && tn_stream_ready(&model_l10.rows, s->done[11], s->done[10])) {
         const unsigned y = s->done[11]++;
         (void)y;
-        tn_stream_rows(&model_l10.rows, y, arena + 1536, 2u, 64, NULL, rows);
-        tn_max_pool2d_s8_row(&model_l10, rows, arena + 1152 + (size_t)(y % 3u) * 64);
-        OBSERVE(10, arena + 1152 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 6000);
+        tn_stream_rows(&model_l10.rows, y, arena + 1664, 2u, 64, NULL, rows);
+        tn_max_pool2d_s8_row(&model_l10, rows, arena + 1344 + (size_t)(y % 3u) * 64);
+        OBSERVE(10, arena + 1344 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 3008);
         fresh |= 0x800u;
         fired = 1;
-    } else if ((fresh & 0x7fff900u) == 0) {
+    } else if ((fresh & 0x3ff880u) == 0) {
         return fired;
     }
 
-    /* layer 11: DEPTHWISE_CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_b_depthwise/depthwise1' */
-    if ((fresh & 0x800u) != 0 && tn_stream_ready(&model_l11.rows, s->done[12], s->done[11])) {
+    /* layer 11: SUBSAMPLE [1, 750, 4, 8] -> [1, 188, 4, 8], stride_h=4, stride_w=1, 'ulw_sleepnet_folded/block1_add/add' */
+    if ((fresh & 0x80u) != 0 && s->done[12] * 4u < s->done[7]) {
         const unsigned y = s->done[12]++;
         (void)y;
-        tn_stream_rows(&model_l11.rows, y, arena + 1152, 3u, 64, NULL, rows);
-        tn_depthwise_conv2d_s8_row(&model_l11, rows, arena + 1920);
-        OBSERVE(11, arena + 1920, y * 16, 4, 16, 6000);
+        tn_stream_take(arena + 2176 + (size_t)(y * 4u % 3u) * 32, 1u, 0, 32, arena + 2420 + (size_t)(y % 2u) * 32);
+        OBSERVE(11, arena + 2420 + (size_t)(y % 2u) * 32, y * 32, 1, 32, 0);
         fresh |= 0x1000u;
         fired = 1;
-    } else if ((fresh & 0x7fff100u) == 0) {
+    } else if ((fresh & 0x3ff800u) == 0) {
         return fired;
     }
 
-    /* layer 12: CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block2_main_b_relu/Relu;ulw_sleepnet_folded/block2_main_b_no' */
-    if ((fresh & 0x1000u) != 0 && tn_stream_ready(&model_l12.rows, s->done[13], s->done[12])) {
+    /* layer 12: CONV_2D [1, 188, 4, 8] -> [1, 188, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=45, 'ulw_sleepnet_folded/block2_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
+    if ((fresh & 0x1800u) != 0 && tn_stream_ready(&model_l12.rows, s->done[13], s->done[12]) && tn_stream_ready(&model_l12.rows, s->done[13], s->done[11])) {
         const unsigned y = s->done[13]++;
         (void)y;
-        tn_stream_rows(&model_l12.rows, y, arena + 1920, 1u, 64, NULL, rows);
-        tn_conv2d_s8_row(&model_l12, rows, arena + 1664 + (size_t)(y % 2u) * 64);
-        OBSERVE(12, arena + 1664 + (size_t)(y % 2u) * 64, y * 16, 4, 16, 6000);
+        tn_stream_rows(&model_l12.rows, y, arena + 2420, 2u, 32, NULL, rows);
+        tn_conv2d_s8_row(&model_l12, rows, arena + 1920);
+        OBSERVE(12, arena + 1920, y * 16, 4, 16, 3008);
         fresh |= 0x2000u;
         fired = 1;
-    } else if ((fresh & 0x7ffe100u) == 0) {
+    } else if ((fresh & 0x3fe800u) == 0) {
         return fired;
     }
 
-    /* layer 13: MAX_POOL_2D [1, 375, 4, 16] -> [1, 188, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_b_pool/MaxPool' */
-    if ((fresh & 0x2000u) != 0 && tn_stream_ready(&model_l13.rows, s->done[14], s->done[13])) {
+    /* layer 13: ADD [1, 188, 4, 16] and [1, 188, 4, 16] -> [1, 188, 4, 16], activation=NONE, 'ulw_sleepnet_folded/block2_add/add' */
+    if ((fresh & 0x2800u) != 0 && s->done[14] < s->done[11] && s->done[14] < s->done[13]) {
         const unsigned y = s->done[14]++;
         (void)y;
-        tn_stream_rows(&model_l13.rows, y, arena + 1664, 2u, 64, NULL, rows);
-        tn_max_pool2d_s8_row(&model_l13, rows, arena + 1344 + (size_t)(y % 3u) * 64);
+        tn_add_s8_run(&model_l13, arena + 1344 + (size_t)(y % 3u) * 64, arena + 1920, arena + 1344 + (size_t)(y % 3u) * 64);
         OBSERVE(13, arena + 1344 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 3008);
         fresh |= 0x4000u;
         fired = 1;
-    } else if ((fresh & 0x7ffc100u) == 0) {
+    } else if ((fresh & 0x3fc000u) == 0) {
         return fired;
     }
 
-    /* layer 14: SUBSAMPLE [1, 750, 4, 8] -> [1, 188, 4, 8], stride_h=4, stride_w=1, 'ulw_sleepnet_folded/block1_add/add' */
-    if ((fresh & 0x100u) != 0 && s->done[15] * 4u < s->done[8]) {
+    /* layer 14: SEPARABLE_CONV_2D [1, 188, 4, 16] -> [1, 188, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=48, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block3_main_a_relu/Relu;ulw_sleepnet_folded/block3_main_a_no' */
+    if ((fresh & 0x4000u) != 0 && tn_stream_ready(&model_l14_axis, s->done[15], s->done[14])) {
         const unsigned y = s->done[15]++;
         (void)y;
-        tn_stream_take(arena + 2176 + (size_t)(y * 4u % 3u) * 32, 1u, 0, 32, arena + 2420 + (size_t)(y % 2u) * 32);
-        OBSERVE(14, arena + 2420 + (size_t)(y % 2u) * 32, y * 32, 1, 32, 0);
+        tn_stream_rows(&model_l14_axis, y, arena + 1344, 3u, 64, NULL, rows);
+        model_l14_rows(rows, arena + 384 + (size_t)(y % 2u) * 128);
+        OBSERVE(14, arena + 384 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 6016);
         fresh |= 0x8000u;
         fired = 1;
-    } else if ((fresh & 0x7ffc000u) == 0) {
+    } else if ((fresh & 0x3fc000u) == 0) {
         return fired;
     }
 
-    /* layer 15: CONV_2D [1, 188, 4, 8] -> [1, 188, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=45, 'ulw_sleepnet_folded/block2_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-    if ((fresh & 0xc000u) != 0 && tn_stream_ready(&model_l15.rows, s->done[16], s->done[15]) && tn_stream_ready(&model_l15.rows, s->done[16], s->done[14])) {
+    /* layer 15: MAX_POOL_2D [1, 188, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_a_pool/MaxPool' */
+    if ((fresh & 0x8000u) != 0 && tn_stream_ready(&model_l15.rows, s->done[16], s->done[15])) {
         const unsigned y = s->done[16]++;
         (void)y;
-        tn_stream_rows(&model_l15.rows, y, arena + 2420, 2u, 32, NULL, rows);
-        tn_conv2d_s8_row(&model_l15, rows, arena + 1920);
-        OBSERVE(15, arena + 1920, y * 16, 4, 16, 3008);
+        tn_stream_rows(&model_l15.rows, y, arena + 384, 2u, 128, NULL, rows);
+        tn_max_pool2d_s8_row(&model_l15, rows, arena + (size_t)(y % 3u) * 128);
+        OBSERVE(15, arena + (size_t)(y % 3u) * 128, y * 32, 4, 32, 3008);
         fresh |= 0x10000u;
         fired = 1;
-    } else if ((fresh & 0x7ff4000u) == 0) {
+    } else if ((fresh & 0x3f4000u) == 0) {
         return fired;
     }
 
-    /* layer 16: ADD [1, 188, 4, 16] and [1, 188, 4, 16] -> [1, 188, 4, 16], activation=NONE, 'ulw_sleepnet_folded/block2_add/add' */
-    if ((fresh & 0x14000u) != 0 && s->done[17] < s->done[14] && s->done[17] < s->done[16]) {
+    /* layer 16: SEPARABLE_CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=51, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block3_main_b_relu/Relu;ulw_sleepnet_folded/block3_main_b_no' */
+    if ((fresh & 0x10000u) != 0 && tn_stream_ready(&model_l16_axis, s->done[17], s->done[16])) {
         const unsigned y = s->done[17]++;
         (void)y;
-        tn_add_s8_run(&model_l16, arena + 1344 + (size_t)(y % 3u) * 64, arena + 1920, arena + 1344 + (size_t)(y % 3u) * 64);
-        OBSERVE(16, arena + 1344 + (size_t)(y % 3u) * 64, y * 16, 4, 16, 3008);
+        tn_stream_rows(&model_l16_axis, y, arena, 3u, 128, NULL, rows);
+        model_l16_rows(rows, arena + 640 + (size_t)(y % 2u) * 128);
+        OBSERVE(16, arena + 640 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 3008);
         fresh |= 0x20000u;
         fired = 1;
-    } else if ((fresh & 0x7fe0000u) == 0) {
+    } else if ((fresh & 0x3e4000u) == 0) {
         return fired;
     }
 
-    /* layer 17: DEPTHWISE_CONV_2D [1, 188, 4, 16] -> [1, 188, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_a_depthwise/depthwise1' */
+    /* layer 17: MAX_POOL_2D [1, 94, 4, 32] -> [1, 47, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_b_pool/MaxPool' */
     if ((fresh & 0x20000u) != 0 && tn_stream_ready(&model_l17.rows, s->done[18], s->done[17])) {
         const unsigned y = s->done[18]++;
         (void)y;
-        tn_stream_rows(&model_l17.rows, y, arena + 1344, 3u, 64, NULL, rows);
-        tn_depthwise_conv2d_s8_row(&model_l17, rows, arena + 1920);
-        OBSERVE(17, arena + 1920, y * 16, 4, 16, 3008);
+        tn_stream_rows(&model_l17.rows, y, arena + 640, 2u, 128, NULL, rows);
+        tn_max_pool2d_s8_row(&model_l17, rows, arena + 1920);
+        OBSERVE(17, arena + 1920, y * 32, 4, 32, 1504);
         fresh |= 0x40000u;
         fired = 1;
-    } else if ((fresh & 0x7fe0000u) == 0) {
+    } else if ((fresh & 0x3c4000u) == 0) {
         return fired;
     }
 
-    /* layer 18: CONV_2D [1, 188, 4, 16] -> [1, 188, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_a_relu/Relu;ulw_sleepnet_folded/block3_main_a_no' */
-    if ((fresh & 0x40000u) != 0 && tn_stream_ready(&model_l18.rows, s->done[19], s->done[18])) {
+    /* layer 18: SUBSAMPLE [1, 188, 4, 16] -> [1, 47, 4, 16], stride_h=4, stride_w=1, 'ulw_sleepnet_folded/block2_add/add' */
+    if ((fresh & 0x4000u) != 0 && s->done[19] * 4u < s->done[14]) {
         const unsigned y = s->done[19]++;
         (void)y;
-        tn_stream_rows(&model_l18.rows, y, arena + 1920, 1u, 64, NULL, rows);
-        tn_conv2d_s8_row(&model_l18, rows, arena + 384 + (size_t)(y % 2u) * 128);
-        OBSERVE(18, arena + 384 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 6016);
+        tn_stream_take(arena + 1344 + (size_t)(y * 4u % 3u) * 64, 1u, 0, 64, arena + 1792 + (size_t)(y % 2u) * 64);
+        OBSERVE(18, arena + 1792 + (size_t)(y % 2u) * 64, y * 64, 1, 64, 0);
         fresh |= 0x80000u;
         fired = 1;
-    } else if ((fresh & 0x7fa0000u) == 0) {
+    } else if ((fresh & 0x3c0000u) == 0) {
         return fired;
     }
 
-    /* layer 19: MAX_POOL_2D [1, 188, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_a_pool/MaxPool' */
-    if ((fresh & 0x80000u) != 0 && tn_stream_ready(&model_l19.rows, s->done[20], s->done[19])) {
+    /* layer 19: CONV_2D [1, 47, 4, 16] -> [1, 47, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=53, 'ulw_sleepnet_folded/block3_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
+    if ((fresh & 0xc0000u) != 0 && tn_stream_ready(&model_l19.rows, s->done[20], s->done[19]) && tn_stream_ready(&model_l19.rows, s->done[20], s->done[18])) {
         const unsigned y = s->done[20]++;
         (void)y;
-        tn_stream_rows(&model_l19.rows, y, arena + 384, 2u, 128, NULL, rows);
-        tn_max_pool2d_s8_row(&model_l19, rows, arena + (size_t)(y % 3u) * 128);
-        OBSERVE(19, arena + (size_t)(y % 3u) * 128, y * 32, 4, 32, 3008);
+        tn_stream_rows(&model_l19.rows, y, arena + 1792, 2u, 64, NULL, rows);
+        tn_conv2d_s8_row(&model_l19, rows, arena + 2048);
+        OBSERVE(19, arena + 2048, y * 32, 4, 32, 1504);
         fresh |= 0x100000u;
         fired = 1;
-    } else if ((fresh & 0x7f20000u) == 0) {
+    } else if ((fresh & 0x340000u) == 0) {
         return fired;
     }
 
-    /* layer 20: DEPTHWISE_CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_b_depthwise/depthwise1' */
-    if ((fresh & 0x100000u) != 0 && tn_stream_ready(&model_l20.rows, s->done[21], s->done[20])) {
+    /* layer 20: ADD [1, 47, 4, 32] and [1, 47, 4, 32] -> [1, 47, 4, 32], activation=NONE, 'ulw_sleepnet_folded/block3_add/add' */
+    if ((fresh & 0x140000u) != 0 && s->done[21] < s->done[18] && s->done[21] < s->done[20]) {
         const unsigned y = s->done[21]++;
         (void)y;
-        tn_stream_rows(&model_l20.rows, y, arena, 3u, 128, NULL, rows);
-        tn_depthwise_conv2d_s8_row(&model_l20, rows, arena + 1920);
-        OBSERVE(20, arena + 1920, y * 32, 4, 32, 3008);
+        tn_add_s8_run(&model_l20, arena + 1920, arena + 2048, arena + 1920);
+        OBSERVE(20, arena + 1920, y * 32, 4, 32, 1504);
         fresh |= 0x200000u;
         fired = 1;
-    } else if ((fresh & 0x7e20000u) == 0) {
+    } else if ((fresh & 0x200000u) == 0) {
         return fired;
     }
 
-    /* layer 21: CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block3_main_b_relu/Relu;ulw_sleepnet_folded/block3_main_b_no' */
-    if ((fresh & 0x200000u) != 0 && tn_stream_ready(&model_l21.rows, s->done[22], s->done[21])) {
+    /* layer 21: AVERAGE_POOL_2D [1, 47, 4, 32] -> [1, 1, 4, 32], padding=VALID, stride_w=1, stride_h=47, filter_w=1, filter_h=47, activation=NONE, 'ulw_sleepnet_folded/average/AvgPool' */
+    if ((fresh & 0x200000u) != 0 && s->done[22] < s->done[21]) {
         const unsigned y = s->done[22]++;
         (void)y;
-        tn_stream_rows(&model_l21.rows, y, arena + 1920, 1u, 128, NULL, rows);
-        tn_conv2d_s8_row(&model_l21, rows, arena + 640 + (size_t)(y % 2u) * 128);
-        OBSERVE(21, arena + 640 + (size_t)(y % 2u) * 128, y * 32, 4, 32, 3008);
-        fresh |= 0x400000u;
-        fired = 1;
-    } else if ((fresh & 0x7c20000u) == 0) {
-        return fired;
-    }
-
-    /* layer 22: MAX_POOL_2D [1, 94, 4, 32] -> [1, 47, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_b_pool/MaxPool' */
-    if ((fresh & 0x400000u) != 0 && tn_stream_ready(&model_l22.rows, s->done[23], s->done[22])) {
-        const unsigned y = s->done[23]++;
-        (void)y;
-        tn_stream_rows(&model_l22.rows, y, arena + 640, 2u, 128, NULL, rows);
-        tn_max_pool2d_s8_row(&model_l22, rows, arena + 1920);
-        OBSERVE(22, arena + 1920, y * 32, 4, 32, 1504);
-        fresh |= 0x800000u;
-        fired = 1;
-    } else if ((fresh & 0x7820000u) == 0) {
-        return fired;
-    }
-
-    /* layer 23: SUBSAMPLE [1, 188, 4, 16] -> [1, 47, 4, 16], stride_h=4, stride_w=1, 'ulw_sleepnet_folded/block2_add/add' */
-    if ((fresh & 0x20000u) != 0 && s->done[24] * 4u < s->done[17]) {
-        const unsigned y = s->done[24]++;
-        (void)y;
-        tn_stream_take(arena + 1344 + (size_t)(y * 4u % 3u) * 64, 1u, 0, 64, arena + 1792 + (size_t)(y % 2u) * 64);
-        OBSERVE(23, arena + 1792 + (size_t)(y % 2u) * 64, y * 64, 1, 64, 0);
-        fresh |= 0x1000000u;
-        fired = 1;
-    } else if ((fresh & 0x7800000u) == 0) {
-        return fired;
-    }
-
-    /* layer 24: CONV_2D [1, 47, 4, 16] -> [1, 47, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=53, 'ulw_sleepnet_folded/block3_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-    if ((fresh & 0x1800000u) != 0 && tn_stream_ready(&model_l24.rows, s->done[25], s->done[24]) && tn_stream_ready(&model_l24.rows, s->done[25], s->done[23])) {
-        const unsigned y = s->done[25]++;
-        (void)y;
-        tn_stream_rows(&model_l24.rows, y, arena + 1792, 2u, 64, NULL, rows);
-        tn_conv2d_s8_row(&model_l24, rows, arena + 2048);
-        OBSERVE(24, arena + 2048, y * 32, 4, 32, 1504);
-        fresh |= 0x2000000u;
-        fired = 1;
-    } else if ((fresh & 0x6800000u) == 0) {
-        return fired;
-    }
-
-    /* layer 25: ADD [1, 47, 4, 32] and [1, 47, 4, 32] -> [1, 47, 4, 32], activation=NONE, 'ulw_sleepnet_folded/block3_add/add' */
-    if ((fresh & 0x2800000u) != 0 && s->done[26] < s->done[23] && s->done[26] < s->done[25]) {
-        const unsigned y = s->done[26]++;
-        (void)y;
-        tn_add_s8_run(&model_l25, arena + 1920, arena + 2048, arena + 1920);
-        OBSERVE(25, arena + 1920, y * 32, 4, 32, 1504);
-        fresh |= 0x4000000u;
-        fired = 1;
-    } else if ((fresh & 0x4000000u) == 0) {
-        return fired;
-    }
-
-    /* layer 26: AVERAGE_POOL_2D [1, 47, 4, 32] -> [1, 1, 4, 32], padding=VALID, stride_w=1, stride_h=47, filter_w=1, filter_h=47, activation=NONE, 'ulw_sleepnet_folded/average/AvgPool' */
-    if ((fresh & 0x4000000u) != 0 && s->done[27] < s->done[26]) {
-        const unsigned y = s->done[27]++;
-        (void)y;
-        tn_average_pool2d_s8_add_few(&model_l26, arena + 1920, arena + 896, y);
+        tn_average_pool2d_s8_add_few(&model_l21, arena + 1920, arena + 896, y);
         fired = 1;
     }
 
@@ -1458,24 +1463,24 @@ int model_finish(model_state *s, model_outputs *out)
     (void)arena;
 
     /* the windows that reach behind the stream */
-    while (model_pass0(s, 0x7ffffffu) != 0) {
+    while (model_pass0(s, 0x3fffffu) != 0) {
     }
 
-    /* layer 26: AVERAGE_POOL_2D [1, 47, 4, 32] -> [1, 1, 4, 32], padding=VALID, stride_w=1, stride_h=47, filter_w=1, filter_h=47, activation=NONE, 'ulw_sleepnet_folded/average/AvgPool' */
-    tn_average_pool2d_s8_finish_few(&model_l26, arena + 896, arena);
-    OBSERVE(26, arena + 0, 0 * 32, 4, 32, 32);
+    /* layer 21: AVERAGE_POOL_2D [1, 47, 4, 32] -> [1, 1, 4, 32], padding=VALID, stride_w=1, stride_h=47, filter_w=1, filter_h=47, activation=NONE, 'ulw_sleepnet_folded/average/AvgPool' */
+    tn_average_pool2d_s8_finish_few(&model_l21, arena + 896, arena);
+    OBSERVE(21, arena + 0, 0 * 32, 4, 32, 32);
 
-    /* layer 27: FULLY_CONNECTED [1, 128] -> [1, 64], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/MatMul1' */
-    tn_conv2d_s8_run(&model_l27, s->rows, arena, arena + 128);
-    OBSERVE(27, arena + 128, 0, 1, 64, 0);
+    /* layer 22: FULLY_CONNECTED [1, 128] -> [1, 64], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/MatMul1' */
+    tn_conv2d_s8_run(&model_l22, s->rows, arena, arena + 128);
+    OBSERVE(22, arena + 128, 0, 1, 64, 0);
 
-    /* layer 28: FULLY_CONNECTED [1, 64] -> [1, 5], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/BiasAdd;ulw_sleepnet_folded/stages/MatMul;ulw_sleepne' */
-    tn_conv2d_s8_run(&model_l28, s->rows, arena + 128, arena);
-    OBSERVE(28, arena, 0, 1, 5, 0);
+    /* layer 23: FULLY_CONNECTED [1, 64] -> [1, 5], activation=NONE, weights_format=0, keep_num_dims=False, 'ulw_sleepnet_folded/hidden/BiasAdd;ulw_sleepnet_folded/stages/MatMul;ulw_sleepne' */
+    tn_conv2d_s8_run(&model_l23, s->rows, arena + 128, arena);
+    OBSERVE(23, arena, 0, 1, 5, 0);
 
-    /* layer 29: SOFTMAX [1, 5] -> [1, 5], beta=1.0, 'StatefulPartitionedCall:0' */
-    tn_softmax_s8_run(&model_l29, arena, out->output0);
-    OBSERVE(29, out->output0, 0, 1, 5, 0);
+    /* layer 24: SOFTMAX [1, 5] -> [1, 5], beta=1.0, 'StatefulPartitionedCall:0' */
+    tn_softmax_s8_run(&model_l24, arena, out->output0);
+    OBSERVE(24, out->output0, 0, 1, 5, 0);
     return TN_OK;
 }
 
