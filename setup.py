@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent
 
 
 def packages_of(room: str) -> list[str]:
+    """Packages of a room, the room itself first."""
     return [room, *(f"{room}.{name}" for name in find_packages(str(ROOT / room)))]
 
 

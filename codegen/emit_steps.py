@@ -386,5 +386,8 @@ def _shared_function(call: Call, shared: Shared, names: Mapping[str, str]) -> Fu
     """One copy for several layers: their parameters, with what they have in common written over as constants."""
     own = _function(call, shared.name, {**names, "params": "&p"}, shared.scratch)
     constants = [f"p.{place} = {c_initializer(value, {})};" for place, value in shared.constants]
+    # Never so: it tells the C compiler what needs no code.
+    present = [line for place in shared.present for line in (f"if (p.{place} == NULL) {{", "    return;", "}")]
     parameters = ", ".join(filter(None, (f"const {call.struct} *params", own.parameters)))
-    return replace(own, parameters=parameters, local=[*own.local, f"{call.struct} p = *params;", *constants])
+    local = [*own.local, f"{call.struct} p = *params;", *constants, *present]
+    return replace(own, parameters=parameters, local=local)

@@ -30,6 +30,8 @@ _SIZES = ("rows", "cols", "output")
 #: Sizes that kernels ask whether they are multiples of four. Where they all are, the copy says so to the compiler.
 _CHANNELS = frozenset({"channels", "in_channels", "out_channels"})
 _ROUND_DOWN = "0xfffc"
+#: Addresses that kernels ask whether they are there. Where every layer has one, the copy says so to the compiler.
+_ASKED = frozenset({"border"})
 #: Steps that an inner loop takes at once: any divisor is as good, but for the instructions of the loop.
 _UNROLLED = "unroll"
 
@@ -55,6 +57,8 @@ class Shared:
         Of the generated function.
     constants : tuple of (str, Init)
         Parameters that are the same in every layer, by their place in the structure, as ``rows.kernel``.
+    present : tuple of str
+        Addresses among the parameters that kernels ask about and that every layer has.
     scratch : tuple of Scratch
         Local arrays, each as long as the longest that a layer needs.
     first : int
@@ -65,6 +69,7 @@ class Shared:
 
     name: str
     constants: tuple[tuple[str, Init], ...]
+    present: tuple[str, ...]
     scratch: tuple[Scratch, ...]
     first: int
     stack_bytes: int
@@ -100,13 +105,14 @@ def _copy(members: Sequence[Use], prefix: str, stack_bytes: int) -> dict[tuple[i
     first = members[0]
     number = f"_{first.number}" if first.number else ""
     name = f"{prefix}_{first.call.function.removeprefix('tn_')}_{first.step}{number}"
-    copy = Shared(name, _constants(members), _scratch(members), first.step, stack_bytes)
+    present = tuple(sorted(key for key in _ASKED if all(_is_array(use.call.params.get(key)) for use in members)))
+    copy = Shared(name, _constants(members), present, _scratch(members), first.step, stack_bytes)
     return {(use.step, use.number): copy for use in members}
 
 
 def _looks(use: Use) -> tuple[object, ...]:
     """Everything that a copy can fold in."""
-    arrays = tuple(key for key, value in use.call.params.items() if isinstance(value, str) and "{" in value)
+    arrays = tuple(key for key, value in use.call.params.items() if _is_array(value))
     fields = tuple(_flat(use.call.params))
     return (use.call.function, use.call.arguments, arrays, fields, use.lowered.scratch)
 
@@ -121,7 +127,12 @@ def _mode(use: Use) -> tuple[object, ...]:
 
 
 def _decides(place: str, value: Init) -> bool:
-    """Whether a parameter belongs to the mode: symbols, flags, and shifts, which may have to be immediates."""
+    """Whether a parameter belongs to the mode: symbols, flags, and shifts, which may have to be immediates.
+
+    An address that a layer has no use for is none of them: others in the mode may have one.
+    """
+    if value == "NULL":
+        return False
     group, nested, rest = place.partition(".")
     if isinstance(value, str) or not nested:
         return isinstance(value, str) or value in (0, 1)
@@ -131,7 +142,7 @@ def _decides(place: str, value: Init) -> bool:
 def _constants(members: Sequence[Use]) -> tuple[tuple[str, Init], ...]:
     fields = [dict(_flat(use.call.params)) for use in members]
     first, others = fields[0], fields[1:]
-    same = {key: value for key, value in first.items() if all(other[key] == value for other in others)}
+    same = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
     if _UNROLLED in first:
         same[_UNROLLED] = math.gcd(*(int(str(one[_UNROLLED])) for one in fields))
     fours = [key for key in _CHANNELS & first.keys() - same.keys() if all(_by_four(other[key]) for other in fields)]
@@ -143,8 +154,13 @@ def _flat(params: Mapping[str, Init], path: str = "") -> Iterator[tuple[str, Ini
     for key, value in params.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{path}{key}.")
-        elif isinstance(value, int) or (isinstance(value, str) and "{" not in value):
+        elif isinstance(value, int) or (isinstance(value, str) and not _is_array(value)):
             yield f"{path}{key}", value
+
+
+def _is_array(value: Init | None) -> bool:
+    """Whether a parameter is the address of a constant, a placeholder until names are known."""
+    return isinstance(value, str) and "{" in value
 
 
 def _by_four(value: Init) -> bool:

@@ -87,7 +87,7 @@ def test_copies_are_shared_and_layers_keep_their_parameters() -> None:
     copies = re.findall(r"^TN_OUTLINE void (model_\w+_dsp_\w+)\(const", text, re.MULTILINE)
     assert copies
     for name in copies:
-        calls = re.findall(rf"^ +{name}\((&model_l\d+),", text, re.MULTILINE)
+        calls = re.findall(rf"^ +{name}\((&model_l\w+),", text, re.MULTILINE)
         assert len(set(calls)) >= 3
 
 
