@@ -43,11 +43,11 @@ bench: system-boards install ## Measure the example on emulated boards against T
 
 test: system-checks install lint typecheck ## Lint, types and every fast test
 	@echo "==> pytest (fast tests, $(JOBS) processes)"
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
 test-all: system-checks install lint typecheck ## The same with the slow tests
 	@echo "==> pytest (all tests, $(JOBS) processes)"
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: install ## Ruff
 	@echo "==> ruff"

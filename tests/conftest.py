@@ -1,4 +1,4 @@
-"""Fixtures every room's tests share, and which tests stay together when processes share the work."""
+"""Fixtures every room's tests share."""
 
 from __future__ import annotations
 
@@ -29,19 +29,3 @@ def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("THUMBNET_CACHE", str(place / "builds-of-the-session"))
         yield
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give one process what shares something dear: the fixtures of a file, TensorFlow (`--dist loadgroup`)."""
-    for item in items:
-        group = _group(item)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
-def _group(item: pytest.Item) -> str | None:
-    if item.path.relative_to(ROOT / "tests").parts[0] in ("quantize", "training"):
-        return "tensorflow"
-    fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
-    return item.path.stem if any(found[-1].scope == "module" for found in fixtures if found) else None

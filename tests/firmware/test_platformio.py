@@ -127,7 +127,7 @@ def test_target_qemu_serves_the_serial_port(tmp_path: Path) -> None:
             "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
             "THUMBNET_MODEL_DIR": str(EMPTY_MODEL),
             "THUMBNET_QEMU_PORT": str(port),
-            "THUMBNET_QEMU_SECONDS": "4",
+            "THUMBNET_QEMU_SECONDS": "8",
         },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

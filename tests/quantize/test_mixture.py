@@ -187,7 +187,7 @@ def test_the_losses_of_distillation():
     assert pull[0, 0] == pytest.approx(1.0 / 2 + 0.1 * 2 * 0.5) and pull[0, 1] == pull[1, 0] == pull[1, 1] == 0
 
 
-@pytest.mark.parametrize("two_way", [True, False])
+@pytest.mark.parametrize("two_way", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_distillation_leaves_the_teacher_given_alone(network, two_way):
     teacher, student = copy_mixture(network), Lsm2oe(CONFIG)
     before, start = teacher.get_weights(), student.get_weights()
