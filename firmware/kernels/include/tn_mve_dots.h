@@ -116,7 +116,11 @@ typedef struct {
 
 TN_INLINE tn_dots_vector tn_dots_no_vector(void)
 {
-    const tn_dots_vector none = {tn_codes_all(0), tn_codes_all(0), tn_halves_all(0), tn_halves_all(0)};
+    tn_dots_vector none;
+    none.first = tn_codes_all(0);
+    none.second = tn_codes_all(0);
+    none.first_half = tn_halves_all(0);
+    none.second_half = tn_halves_all(0);
     return none;
 }
 
