@@ -199,7 +199,7 @@ class _SegmentWriter:
         fired = f"s->done[{order + 1}]"
         counts = dict.fromkeys(self._arrived(t) for t in stage.sources)
         if stage.lowered.window_rows > 0:
-            return [f"tn_stream_ready({self.emitter.window(step)}, {fired}, {count})" for count in counts]
+            return [f"tn_stream_ready({self.emitter.window(step)}, {fired}, {count}) != 0" for count in counts]
         strided = f" * {stage.window.stride}u" if stage.window.stride > 1 else ""
         return [f"{fired}{strided} < {count}" for count in counts]
 

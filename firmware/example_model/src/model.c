@@ -1148,7 +1148,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     int fired = 0;
 
     /* layer 0: CONV_2D [1, 3000, 4, 1] -> [1, 3000, 4, 7], padding=SAME, stride_w=1, stride_h=1, activation=RELU, dilation_w=1, dilation_h=1, 'ulw_sleepnet_folded/block1_main_a_relu/Relu;ulw_sleepnet_folded/block1_main_a_no' */
-    if ((fresh & 0x1u) != 0 && tn_stream_ready(&model_l0.rows, s->done[1], s->done[0])) {
+    if ((fresh & 0x1u) != 0 && tn_stream_ready(&model_l0.rows, s->done[1], s->done[0]) != 0) {
         const unsigned y = s->done[1]++;
         (void)y;
         tn_stream_rows(&model_l0.rows, y, arena + 2540, 3u, 4, NULL, rows);
@@ -1161,7 +1161,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 1: MAX_POOL_2D [1, 3000, 4, 7] -> [1, 1500, 4, 7], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_a_pool/MaxPool' */
-    if ((fresh & 0x2u) != 0 && tn_stream_ready(&model_l1.rows, s->done[2], s->done[1])) {
+    if ((fresh & 0x2u) != 0 && tn_stream_ready(&model_l1.rows, s->done[2], s->done[1]) != 0) {
         const unsigned y = s->done[2]++;
         (void)y;
         tn_stream_rows(&model_l1.rows, y, arena + 2484, 2u, 28, NULL, rows);
@@ -1174,7 +1174,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 2: SEPARABLE_CONV_2D [1, 1500, 4, 7] -> [1, 1500, 4, 8], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=35, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block1_main_b_relu/Relu;ulw_sleepnet_folded/block1_main_b_no' */
-    if ((fresh & 0x4u) != 0 && tn_stream_ready(&model_l2_axis, s->done[3], s->done[2])) {
+    if ((fresh & 0x4u) != 0 && tn_stream_ready(&model_l2_axis, s->done[3], s->done[2]) != 0) {
         const unsigned y = s->done[3]++;
         (void)y;
         tn_stream_rows(&model_l2_axis, y, arena + 2272, 3u, 28, NULL, rows);
@@ -1187,7 +1187,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 3: MAX_POOL_2D [1, 1500, 4, 8] -> [1, 750, 4, 8], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block1_main_b_pool/MaxPool' */
-    if ((fresh & 0x8u) != 0 && tn_stream_ready(&model_l3.rows, s->done[4], s->done[3])) {
+    if ((fresh & 0x8u) != 0 && tn_stream_ready(&model_l3.rows, s->done[4], s->done[3]) != 0) {
         const unsigned y = s->done[4]++;
         (void)y;
         tn_stream_rows(&model_l3.rows, y, arena + 2356, 2u, 32, NULL, rows);
@@ -1212,7 +1212,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 5: CONV_2D [1, 750, 4, 1] -> [1, 750, 4, 8], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=37, 'ulw_sleepnet_folded/block1_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-    if ((fresh & 0x30u) != 0 && tn_stream_ready(&model_l5.rows, s->done[6], s->done[5]) && tn_stream_ready(&model_l5.rows, s->done[6], s->done[4])) {
+    if ((fresh & 0x30u) != 0 && tn_stream_ready(&model_l5.rows, s->done[6], s->done[5]) != 0 && tn_stream_ready(&model_l5.rows, s->done[6], s->done[4]) != 0) {
         const unsigned y = s->done[6]++;
         (void)y;
         tn_stream_rows(&model_l5.rows, y, arena + 2552, 2u, 4, NULL, rows);
@@ -1237,7 +1237,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 7: SEPARABLE_CONV_2D [1, 750, 4, 8] -> [1, 750, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=40, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block2_main_a_relu/Relu;ulw_sleepnet_folded/block2_main_a_no' */
-    if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l7_axis, s->done[8], s->done[7])) {
+    if ((fresh & 0x80u) != 0 && tn_stream_ready(&model_l7_axis, s->done[8], s->done[7]) != 0) {
         const unsigned y = s->done[8]++;
         (void)y;
         tn_stream_rows(&model_l7_axis, y, arena + 2176, 3u, 32, NULL, rows);
@@ -1250,7 +1250,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 8: MAX_POOL_2D [1, 750, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_a_pool/MaxPool' */
-    if ((fresh & 0x100u) != 0 && tn_stream_ready(&model_l8.rows, s->done[9], s->done[8])) {
+    if ((fresh & 0x100u) != 0 && tn_stream_ready(&model_l8.rows, s->done[9], s->done[8]) != 0) {
         const unsigned y = s->done[9]++;
         (void)y;
         tn_stream_rows(&model_l8.rows, y, arena + 1536, 2u, 64, NULL, rows);
@@ -1263,7 +1263,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 9: SEPARABLE_CONV_2D [1, 375, 4, 16] -> [1, 375, 4, 16], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=43, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block2_main_b_relu/Relu;ulw_sleepnet_folded/block2_main_b_no' */
-    if ((fresh & 0x200u) != 0 && tn_stream_ready(&model_l9_axis, s->done[10], s->done[9])) {
+    if ((fresh & 0x200u) != 0 && tn_stream_ready(&model_l9_axis, s->done[10], s->done[9]) != 0) {
         const unsigned y = s->done[10]++;
         (void)y;
         tn_stream_rows(&model_l9_axis, y, arena + 1152, 3u, 64, NULL, rows);
@@ -1276,7 +1276,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 10: MAX_POOL_2D [1, 375, 4, 16] -> [1, 188, 4, 16], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block2_main_b_pool/MaxPool' */
-    if ((fresh & 0x400u) != 0 && tn_stream_ready(&model_l10.rows, s->done[11], s->done[10])) {
+    if ((fresh & 0x400u) != 0 && tn_stream_ready(&model_l10.rows, s->done[11], s->done[10]) != 0) {
         const unsigned y = s->done[11]++;
         (void)y;
         tn_stream_rows(&model_l10.rows, y, arena + 1664, 2u, 64, NULL, rows);
@@ -1301,7 +1301,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 12: CONV_2D [1, 188, 4, 8] -> [1, 188, 4, 16], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=45, 'ulw_sleepnet_folded/block2_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-    if ((fresh & 0x1800u) != 0 && tn_stream_ready(&model_l12.rows, s->done[13], s->done[12]) && tn_stream_ready(&model_l12.rows, s->done[13], s->done[11])) {
+    if ((fresh & 0x1800u) != 0 && tn_stream_ready(&model_l12.rows, s->done[13], s->done[12]) != 0 && tn_stream_ready(&model_l12.rows, s->done[13], s->done[11]) != 0) {
         const unsigned y = s->done[13]++;
         (void)y;
         tn_stream_rows(&model_l12.rows, y, arena + 2420, 2u, 32, NULL, rows);
@@ -1326,7 +1326,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 14: SEPARABLE_CONV_2D [1, 188, 4, 16] -> [1, 188, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=48, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block3_main_a_relu/Relu;ulw_sleepnet_folded/block3_main_a_no' */
-    if ((fresh & 0x4000u) != 0 && tn_stream_ready(&model_l14_axis, s->done[15], s->done[14])) {
+    if ((fresh & 0x4000u) != 0 && tn_stream_ready(&model_l14_axis, s->done[15], s->done[14]) != 0) {
         const unsigned y = s->done[15]++;
         (void)y;
         tn_stream_rows(&model_l14_axis, y, arena + 1344, 3u, 64, NULL, rows);
@@ -1339,7 +1339,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 15: MAX_POOL_2D [1, 188, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_a_pool/MaxPool' */
-    if ((fresh & 0x8000u) != 0 && tn_stream_ready(&model_l15.rows, s->done[16], s->done[15])) {
+    if ((fresh & 0x8000u) != 0 && tn_stream_ready(&model_l15.rows, s->done[16], s->done[15]) != 0) {
         const unsigned y = s->done[16]++;
         (void)y;
         tn_stream_rows(&model_l15.rows, y, arena + 384, 2u, 128, NULL, rows);
@@ -1352,7 +1352,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 16: SEPARABLE_CONV_2D [1, 94, 4, 32] -> [1, 94, 4, 32], padding=SAME, stride_w=1, stride_h=1, depth_multiplier=1, activation=NONE, dilation_w=1, dilation_h=1, between=51, pointwise={'op': 'CONV_2D', 'activation': 'RELU'}, 'ulw_sleepnet_folded/block3_main_b_relu/Relu;ulw_sleepnet_folded/block3_main_b_no' */
-    if ((fresh & 0x10000u) != 0 && tn_stream_ready(&model_l16_axis, s->done[17], s->done[16])) {
+    if ((fresh & 0x10000u) != 0 && tn_stream_ready(&model_l16_axis, s->done[17], s->done[16]) != 0) {
         const unsigned y = s->done[17]++;
         (void)y;
         tn_stream_rows(&model_l16_axis, y, arena, 3u, 128, NULL, rows);
@@ -1365,7 +1365,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 17: MAX_POOL_2D [1, 94, 4, 32] -> [1, 47, 4, 32], padding=SAME, stride_w=1, stride_h=2, filter_w=1, filter_h=2, activation=NONE, 'ulw_sleepnet_folded/block3_main_b_pool/MaxPool' */
-    if ((fresh & 0x20000u) != 0 && tn_stream_ready(&model_l17.rows, s->done[18], s->done[17])) {
+    if ((fresh & 0x20000u) != 0 && tn_stream_ready(&model_l17.rows, s->done[18], s->done[17]) != 0) {
         const unsigned y = s->done[18]++;
         (void)y;
         tn_stream_rows(&model_l17.rows, y, arena + 640, 2u, 128, NULL, rows);
@@ -1390,7 +1390,7 @@ static int model_pass0(model_state *s, uint32_t fresh)
     }
 
     /* layer 19: CONV_2D [1, 47, 4, 16] -> [1, 47, 4, 32], padding=VALID, stride_w=1, stride_h=1, activation=NONE, dilation_w=1, dilation_h=1, after=53, 'ulw_sleepnet_folded/block3_shortcut_b_pointwise_folded/BiasAdd;ulw_sleepnet_fold' */
-    if ((fresh & 0xc0000u) != 0 && tn_stream_ready(&model_l19.rows, s->done[20], s->done[19]) && tn_stream_ready(&model_l19.rows, s->done[20], s->done[18])) {
+    if ((fresh & 0xc0000u) != 0 && tn_stream_ready(&model_l19.rows, s->done[20], s->done[19]) != 0 && tn_stream_ready(&model_l19.rows, s->done[20], s->done[18]) != 0) {
         const unsigned y = s->done[20]++;
         (void)y;
         tn_stream_rows(&model_l19.rows, y, arena + 1792, 2u, 64, NULL, rows);

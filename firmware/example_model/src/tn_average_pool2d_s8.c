@@ -46,17 +46,17 @@ TN_HOT void tn_average_pool2d_s8_run(const tn_pool2d_s8 *p, const int8_t **rows,
 typedef struct {
     int first;
     int end;
-} span;
+} tn_pool_span;
 
-static span window_span(const tn_pool2d_s8 *p, int x)
+static tn_pool_span window_span(const tn_pool2d_s8 *p, int x)
 {
     const int left = x * p->cols.stride - p->cols.pad;
     const int right = left + p->cols.kernel;
-    const span found = {left < 0 ? 0 : left, right < p->cols.in ? right : p->cols.in};
+    const tn_pool_span found = {left < 0 ? 0 : left, right < p->cols.in ? right : p->cols.in};
     return found;
 }
 
-static int32_t column_sum(const tn_pool2d_s8 *p, const int8_t *row, const span *under, int channel)
+static int32_t column_sum(const tn_pool2d_s8 *p, const int8_t *row, const tn_pool_span *under, int channel)
 {
     int32_t sum = 0;
     const int8_t *in = row + (size_t)under->first * p->channels + (size_t)channel;
@@ -69,7 +69,7 @@ static int32_t column_sum(const tn_pool2d_s8 *p, const int8_t *row, const span *
 TN_HOT void tn_average_pool2d_s8_add(const tn_pool2d_s8 *p, const int8_t *row, int32_t *sums, unsigned y)
 {
     for (int x = 0; x < p->cols.out; ++x) {
-        const span under = window_span(p, x);
+        const tn_pool_span under = window_span(p, x);
         for (int channel = 0; channel < p->channels; ++channel, ++sums) {
             *sums = (y == 0 ? 0 : *sums) + column_sum(p, row, &under, channel);
         }
@@ -79,7 +79,7 @@ TN_HOT void tn_average_pool2d_s8_add(const tn_pool2d_s8 *p, const int8_t *row, i
 TN_HOT void tn_average_pool2d_s8_finish(const tn_pool2d_s8 *p, const int32_t *sums, int8_t *out)
 {
     for (int x = 0; x < p->cols.out; ++x) {
-        const span under = window_span(p, x);
+        const tn_pool_span under = window_span(p, x);
         for (int channel = 0; channel < p->channels; ++channel) {
             *out++ = window_mean(p, *sums++, p->rows.kernel * (under.end - under.first));
         }
@@ -89,7 +89,7 @@ TN_HOT void tn_average_pool2d_s8_finish(const tn_pool2d_s8 *p, const int32_t *su
 TN_HOT void tn_average_pool2d_s8_add_few(const tn_pool2d_s8 *p, const int8_t *row, int8_t *sums, unsigned y)
 {
     for (int x = 0; x < p->cols.out; ++x) {
-        const span under = window_span(p, x);
+        const tn_pool_span under = window_span(p, x);
         for (int channel = 0; channel < p->channels; ++channel, sums += 2) {
             tn_store_16(sums, (y == 0 ? 0 : tn_load_16(sums)) + column_sum(p, row, &under, channel));
         }
@@ -99,7 +99,7 @@ TN_HOT void tn_average_pool2d_s8_add_few(const tn_pool2d_s8 *p, const int8_t *ro
 TN_HOT void tn_average_pool2d_s8_finish_few(const tn_pool2d_s8 *p, const int8_t *sums, int8_t *out)
 {
     for (int x = 0; x < p->cols.out; ++x) {
-        const span under = window_span(p, x);
+        const tn_pool_span under = window_span(p, x);
         for (int channel = 0; channel < p->channels; ++channel, sums += 2) {
             *out++ = window_mean(p, tn_load_16(sums), p->rows.kernel * (under.end - under.first));
         }
