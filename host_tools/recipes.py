@@ -288,6 +288,18 @@ def with_compression(recipe: Recipe, stages: str | None, board: str | None, laye
     return recipe.model_copy(update={"compression": recipe.compression.model_copy(update=changes)})
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read the tables of a recipe; RecipeError when the file is missing, unreadable or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"recipe {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {path} is not TOML: {error}") from None
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
 
@@ -305,14 +317,7 @@ def load_recipe(path: Path) -> Recipe:
     RecipeError
         When the file is missing, is not TOML, or a key is unknown, missing or out of range.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"recipe {path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"recipe {path} is not TOML: {error}") from None
+    content = read_toml(path)
     recipe = parse_recipe(content, path.name)
     signals = recipe.signals
     places = {key: str((path.parent / value).resolve())

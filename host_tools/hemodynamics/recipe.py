@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from ..recipe_table import Table
-from ..recipes import BoardsTable, CodegenTable, RecipeError, sentence_of
+from ..recipes import BoardsTable, CodegenTable, RecipeError, read_toml, sentence_of
 
 if TYPE_CHECKING:
     from thumbnet.training.hemodynamics.config import Distillation, Lsm2oeConfig
@@ -159,14 +159,7 @@ def load_hemo_recipe(path: Path) -> HemoRecipe:
     RecipeError
         When the file is missing, is not TOML, or a key is unknown, missing or out of range.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"recipe {path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"recipe {path} is not TOML: {error}") from None
+    content = read_toml(path)
     for table, keys in (("data", _FILES), ("training", ("weights",))):
         given = content.get(table)
         if isinstance(given, dict):
