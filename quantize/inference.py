@@ -156,19 +156,25 @@ def run_float(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
     InferenceError
         The model is damaged or not float; inputs do not fit; or LiteRT is not installed.
     """
-    interpreter = open_litert(tflite)
-    source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    if source["dtype"] is not np.float32 or tuple(source["shape"][1:]) != inputs.shape[1:]:
-        raise InferenceError(
-            f"a float model takes float32 of the shape (windows, {', '.join(map(str, inputs.shape[1:]))}), "
-            f"this one takes {np.dtype(source['dtype'])} {tuple(map(int, source['shape']))}"
-        )
+    interpreter, source, sink = _open_for("float", np.float32, tflite, inputs)
     outputs = np.empty((len(inputs), *sink["shape"][1:]), np.float32)
     for place, window in enumerate(inputs):
         interpreter.set_tensor(source["index"], window[None].astype(np.float32))
         interpreter.invoke()
         outputs[place] = interpreter.get_tensor(sink["index"])[0]
     return outputs
+
+
+def _open_for(kind: str, dtype: type, tflite: bytes, inputs: np.ndarray) -> tuple[Any, Any, Any]:
+    """Open a model for windows; also what describes its input and its output. InferenceError where they do not fit."""
+    interpreter = open_litert(tflite)
+    source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    if source["dtype"] is not dtype or tuple(source["shape"][1:]) != inputs.shape[1:]:
+        raise InferenceError(
+            f"a {kind} model takes {np.dtype(dtype)} of the shape (windows, {', '.join(map(str, inputs.shape[1:]))}), "
+            f"this one takes {np.dtype(source['dtype'])} {tuple(map(int, source['shape']))}"
+        )
+    return interpreter, source, sink
 
 
 def run_int16(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
@@ -191,13 +197,7 @@ def run_int16(tflite: bytes, inputs: np.ndarray) -> np.ndarray:
     InferenceError
         The model is damaged or not int16; inputs do not fit; or LiteRT is not installed.
     """
-    interpreter = open_litert(tflite)
-    source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    if source["dtype"] is not np.int16 or tuple(source["shape"][1:]) != inputs.shape[1:]:
-        raise InferenceError(
-            f"a 16x8 model takes int16 of the shape (windows, {', '.join(map(str, inputs.shape[1:]))}), "
-            f"this one takes {np.dtype(source['dtype'])} {tuple(map(int, source['shape']))}"
-        )
+    interpreter, source, sink = _open_for("16x8", np.int16, tflite, inputs)
     scale, zero_point = source["quantization"]
     outputs = np.empty((len(inputs), *sink["shape"][1:]), np.float32)
     for place, window in enumerate(inputs):
