@@ -16,7 +16,7 @@ from ..training.hemodynamics.distillation import DistillingTrainer
 from ..training.hemodynamics.learning import MixtureHistory, train_mixture
 from ..training.hemodynamics.lsm2oe import Lsm2oe
 from ..training.hemodynamics.msfgm import Msfgm
-from ..training.loop import TrainingSettings
+from ..training.settings import TrainingSettings
 from ..training.steps import Advance
 from .fold import count_macs
 from .mixture import LoweredMixture

@@ -15,7 +15,8 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 import tf_keras as keras
 
-from ..training.loop import TrainingSettings, seed_everything, train
+from ..training.loop import seed_everything, train
+from ..training.settings import TrainingSettings
 from ..training.steps import Advance, Inputs, Teaching
 from .aware import prepare_aware, with_weights_of
 from .convert import convert_aware, convert_float, convert_int8, convert_int16

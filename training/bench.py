@@ -80,7 +80,7 @@ def _reference(inputs: np.ndarray, labels: np.ndarray):
 
 
 def _thumbnet(inputs: np.ndarray, labels: np.ndarray):
-    from .loop import TrainingSettings
+    from .settings import TrainingSettings
     from .sleep.ulw_sleepnet import build_ulw_sleepnet
     from .steps import Trainer
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
@@ -14,9 +14,7 @@ import numpy as np
 import tf_keras as keras
 
 from .errors import ConfigError, ModelError
-
-if TYPE_CHECKING:
-    from .loop import TrainingSettings
+from .settings import TrainingSettings
 
 _NOTHING = np.zeros((0, 0), np.float32)
 Advance = Callable[[int], None]

@@ -14,7 +14,7 @@ from ..recipes import BoardsTable, CodegenTable, RecipeError, read_toml, sentenc
 if TYPE_CHECKING:
     from thumbnet.training.hemodynamics.config import Distillation, Lsm2oeConfig
     from thumbnet.training.hemodynamics.sources import DataConfig
-    from thumbnet.training.loop import TrainingSettings
+    from thumbnet.training.settings import TrainingSettings
 
 TASK = "hemodynamics"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -76,7 +76,7 @@ class HemoTrainingTable(Table):
 
     def settings(self) -> TrainingSettings:
         """Return the settings of the loop: one cosine without restarts."""
-        from thumbnet.training.loop import TrainingSettings
+        from thumbnet.training.settings import TrainingSettings
 
         return TrainingSettings(**self.model_dump(exclude={"weights"}), first_restart=1.0)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MODEL, STUDENT, STANDARD, HISTORY = "model.keras", "student.keras", "standard.json", "history.json"
 PACKAGES = ("tensorflow", "tf-keras", "numpy")
-MODEL_CODE = ("training/hemodynamics", "training/loop.py")
+MODEL_CODE = ("training/hemodynamics", "training/loop.py", "training/settings.py")
 _CODE = (*MODEL_CODE, "host_tools/hemodynamics/run.py")
 PARTS = {"data": ("data",), "train": ("data", "train"), "compress": ("data", "train", "compress")}
 """Stages that need no board, and what each needs before it."""

@@ -41,8 +41,8 @@ _NOT_COMPILED = {
     "float": "the compiler takes int8 models only",
     "int16x8": "the compiler takes int8 activations only; accuracy is LiteRT's",
 }
-_TRAINING_CODE = ("training/loop.py", "training/steps.py", "training/augment.py", "training/sleep/ulw_sleepnet.py",
-                  "training/sleep/teachers.py", "quantize/scaling.py")  # fmt: skip
+_TRAINING_CODE = ("training/loop.py", "training/settings.py", "training/steps.py", "training/augment.py",
+                  "training/sleep/ulw_sleepnet.py", "training/sleep/teachers.py", "quantize/scaling.py")  # fmt: skip
 _CODE = (*_TRAINING_CODE, "training/metrics.py", "quantize", "host_tools/pipeline/compression.py")
 _COST_CODE = ("codegen", "firmware", "host_tools/cost.py", "host_tools/workbench.py", "host_tools/build.py")
 _PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "tflite-micro", "numpy")
@@ -149,8 +149,9 @@ def _teach(run: Run) -> None:
 @quiet_libraries()
 def _teacher_work(run: Run, folder: Path) -> dict[str, Any]:
     from thumbnet.quantize.scaling import ScaledWindows
-    from thumbnet.training.loop import TrainingSettings, predict_probabilities, seed_everything, train
+    from thumbnet.training.loop import predict_probabilities, seed_everything, train
     from thumbnet.training.metrics import staging_metrics
+    from thumbnet.training.settings import TrainingSettings
     from thumbnet.training.sleep.stages import STAGES
     from thumbnet.training.sleep.teachers import build_teacher
 
@@ -214,7 +215,7 @@ def _point_work(run: Run, folder: Path, point: Point) -> dict[str, Any]:
 def _material(run: Run, point: Point) -> Material:
     from thumbnet.quantize.points import Material
     from thumbnet.quantize.scaling import ScaledWindows
-    from thumbnet.training.loop import TrainingSettings
+    from thumbnet.training.settings import TrainingSettings
 
     epochs, split, table = run.epochs, run.split, run.recipe.compression
     scaling = scaling_of(run)

@@ -177,7 +177,7 @@ def _network(
 
 def _settings(recipe: Recipe, plan: FoldPlan, number: int) -> Any:
     """Training settings of a fold: a seed of its own; the published protocol never stops early."""
-    from thumbnet.training.loop import TrainingSettings
+    from thumbnet.training.settings import TrainingSettings
 
     table = recipe.training.model_dump(exclude={"fractions"})
     table["seed"] = int(np.random.SeedSequence((recipe.training.seed, number)).generate_state(1)[0] >> 1)

@@ -18,9 +18,8 @@ MODEL = "model.keras"
 HISTORY = "history.json"
 TITLES = {"ulw_sleepnet": "ULW-SleepNet"}
 LOGS = "tensorboard"
-_CODE = ("training/epochs.py", "training/loop.py", "training/steps.py", "training/augment.py",
-         "training/metrics.py",
-         "training/sleep/baseline.py", "training/sleep/ulw_sleepnet.py", "quantize/scaling.py",
+_CODE = ("training/epochs.py", "training/loop.py", "training/settings.py", "training/steps.py", "training/augment.py",
+         "training/metrics.py", "training/sleep/baseline.py", "training/sleep/ulw_sleepnet.py", "quantize/scaling.py",
          "host_tools/pipeline/train.py")  # fmt: skip
 _PACKAGES = ("tensorflow", "tf-keras", "numpy", "scikit-learn", "scipy")
 
@@ -41,8 +40,9 @@ def train(run: Run) -> dict[str, Any]:
 @quiet_libraries()
 def _work(run: Run, folder: Path) -> dict[str, Any]:
     from thumbnet.quantize.scaling import ScaledWindows
-    from thumbnet.training.loop import TrainingSettings, predict_probabilities, seed_everything
+    from thumbnet.training.loop import predict_probabilities, seed_everything
     from thumbnet.training.loop import train as fit
+    from thumbnet.training.settings import TrainingSettings
     from thumbnet.training.sleep.stages import STAGES
     from thumbnet.training.sleep.ulw_sleepnet import build_ulw_sleepnet
 

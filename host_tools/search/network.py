@@ -17,7 +17,7 @@ from .space import Candidate
 if TYPE_CHECKING:
     from thumbnet.quantize.scaling import ChannelScaling, ScaledWindows
     from thumbnet.training.epochs import EpochSet
-    from thumbnet.training.loop import TrainingSettings
+    from thumbnet.training.settings import TrainingSettings
     from thumbnet.training.splits import Split
 
 Array = np.ndarray[Any, Any]
@@ -149,7 +149,7 @@ class Workshop:
 
     def settings(self, window_passes: int | None = None) -> TrainingSettings:
         """Settings of the recipe's training, for another number of windows where one is given."""
-        from thumbnet.training.loop import TrainingSettings
+        from thumbnet.training.settings import TrainingSettings
 
         settings = TrainingSettings(**self.recipe.training.model_dump(exclude={"fractions"}))
         return settings if window_passes is None else replace(settings, window_passes=window_passes)

@@ -34,7 +34,7 @@ from thumbnet.training.errors import ConfigError  # noqa: E402
 from thumbnet.training.hemodynamics.config import Distillation, edge, paper  # noqa: E402
 from thumbnet.training.hemodynamics.distillation import student_loss, teacher_loss  # noqa: E402
 from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe, predict  # noqa: E402
-from thumbnet.training.loop import TrainingSettings  # noqa: E402
+from thumbnet.training.settings import TrainingSettings  # noqa: E402
 
 CONFIG = edge(2).with_options(
     samples=64, channels=16, blocks=2, strides=(1, 2), experts=2, k=1, features=8, tower_units=4

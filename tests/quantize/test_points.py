@@ -24,7 +24,7 @@ from thumbnet.quantize.points import Material, make_point  # noqa: E402
 from thumbnet.quantize.scaling import ChannelScaling  # noqa: E402
 from thumbnet.quantize.strides import join_strides, split_strides  # noqa: E402
 from thumbnet.quantize.tfmot import quantization_aware  # noqa: E402
-from thumbnet.training.loop import TrainingSettings  # noqa: E402
+from thumbnet.training.settings import TrainingSettings  # noqa: E402
 from thumbnet.training.sleep.teachers import build_teacher  # noqa: E402
 from thumbnet.training.sleep.ulw_sleepnet import build_ulw_sleepnet  # noqa: E402
 from thumbnet.training.steps import Teaching  # noqa: E402

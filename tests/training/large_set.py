@@ -49,8 +49,9 @@ def measure(manifest: Path, windows: int) -> dict[str, float]:
 
     from thumbnet.quantize.scaling import ScaledWindows, fit_scaling
     from thumbnet.training.cache import open_set
-    from thumbnet.training.loop import TrainingSettings, seed_everything, train
+    from thumbnet.training.loop import seed_everything, train
     from thumbnet.training.mapped import chunks_of
+    from thumbnet.training.settings import TrainingSettings
     from thumbnet.training.sleep.ulw_sleepnet import build_ulw_sleepnet
     from thumbnet.training.splits import subject_split
 

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.train
 
 from thumbnet.training.augment import Augmentation  # noqa: E402
 from thumbnet.training.errors import ConfigError, ModelError  # noqa: E402
-from thumbnet.training.loop import History, TrainingSettings, predict_probabilities, seed_everything, train  # noqa: E402
+from thumbnet.training.loop import History, predict_probabilities, seed_everything, train  # noqa: E402
+from thumbnet.training.settings import TrainingSettings  # noqa: E402
 from thumbnet.training.steps import Teaching  # noqa: E402
 
 CHANNELS, SAMPLES, CLASSES = 2, 64, 3

@@ -21,7 +21,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from ..errors import ModelError
-from ..loop import TrainingSettings
+from ..settings import TrainingSettings
 from ..steps import Advance
 from .losses import UncertaintyLoss, task_errors
 from .lsm2oe import Lsm2oe, predict
