@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from ..driver import layer_reports
+from ..check import layer_reports
 from ..ir import verify
 from ..model import Analysis, LayerReport, TensorInfo, describe
 from .plan import read_mixture

@@ -15,7 +15,6 @@ from ..choose import SCHEDULES, Limits
 from ..emit_steps import CTYPES, ArrayText
 from ..errors import OptionError
 from ..explain import Explanation
-from ..ir import Tensor
 from ..library import kernel_files, library_json, manifest, render, stack_bound
 from ..literals import c_array, c_initializer, c_number, check_prefix
 from ..memory import Plan, aligned
@@ -24,26 +23,12 @@ from ..targets import find_target
 from .describe import explanation, schedule_info
 from .parts import Part, Settings, compile_part
 from .plan import read_mixture
+from .slices import Slices, slices_of
 from .wiring import VALUE_SCALE, Wiring, result, wire
 
 #: Tensors of run number n have their own indices from n times this on, see :func:`numbering`.
 RUN = 1 << 20
 CHOICE, MIXED, VALUES = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Slices:
-    """How the window is pushed: `length` slices of `channels` times `features` codes.
-
-    Slice t begins at `slice_stride` times t of the window, its channels lie `channel_stride` apart.
-    """
-
-    axis: str
-    length: int
-    channels: int
-    features: int
-    slice_stride: int
-    channel_stride: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +87,7 @@ def _compile_parts(
     parts: dict[str, Part] = {}
     networks = {"bottom": [wiring.bottom] if wiring.bottom else [], "gate": [wiring.gate]}
     networks |= {"expert": list(wiring.experts), "towers": list(wiring.towers)}
-    slices = None if schedule == "whole" else _slices(wiring.window, schedule)
+    slices = None if schedule == "whole" else slices_of(wiring.window, schedule)
     # What a part may take: the rest of the state, and the address of a network's constants, come first.
     held = sum(_sizes(wiring, slices)) + 3 * settings.target.pointer_bytes
     room = Limits(ram=None if limits.ram is None else max(limits.ram - held, 0))
@@ -122,19 +107,6 @@ def _part_schedule(role: str, schedule: str, pushed: Slices | None) -> str:
     if role == "towers":
         return "whole"  # a mixture is all there
     return "stream" if pushed is None else f"stream-{pushed.axis[0]}"
-
-
-def _slices(window: Tensor, schedule: str) -> Slices:
-    """Along the axis that the schedule names, else the longer one."""
-    shape = window.shape
-    if len(shape) < 3 or shape[0] != 1:
-        raise OptionError(f"schedule '{schedule}' is not possible: the window has shape {list(shape)}")
-    features = int(np.prod(shape[3:])) if len(shape) > 3 else 1
-    longer = "h" if shape[1] >= shape[2] else "w"
-    axis = schedule[-1] if schedule in ("stream-h", "stream-w") else longer
-    if axis == "h":
-        return Slices("height", shape[1], shape[2], features, shape[2] * features, features)
-    return Slices("width", shape[2], shape[1], features, features, shape[2] * features)
 
 
 # --- runs, layers and tensors -------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from ..explain import Explanation, ScheduleReport
 from ..model import Alternative, LayerInfo, ScheduleInfo
 
 if TYPE_CHECKING:
-    from .assemble import Slices
     from .parts import Part
+    from .slices import Slices
     from .wiring import Wiring
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..driver import check_graph
+from ..check import check_graph
 from ..errors import CodegenError, CompositionError
 from ..ir import Graph, Tensor
 from ..tflite import read_graph

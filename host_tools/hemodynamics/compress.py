@@ -210,7 +210,7 @@ def _parity_windows(run: HemoRun) -> np.ndarray[Any, Any]:
 
 def _bundle(run: HemoRun, lowered: LoweredMixture, files: dict[str, bytes], standard: Standard) -> Bundle:
     from thumbnet.codegen.mixture.plan import Mixture, Task
-    from thumbnet.quantize.composition import mixture_bundle
+    from thumbnet.quantize.mixture_bundle import mixture_bundle
     from thumbnet.training.hemodynamics.tasks import task_of
 
     facts = run.folder.facts("data")
