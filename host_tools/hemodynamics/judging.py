@@ -44,7 +44,7 @@ def read_estimates(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
     try:
         found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise HostToolsError(f"{path} cannot be read as estimates ({error})") from None
     if found.shape != shape or found.dtype.kind not in "fiu":
         raise HostToolsError(f"{path} must hold numbers of the shape {shape}, got {found.dtype} {found.shape}")

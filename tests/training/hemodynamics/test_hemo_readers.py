@@ -348,8 +348,10 @@ def test_settings_survive_a_table():
 
 
 def test_sets_that_share_no_task_are_told(tmp_path):
-    pair = write_npy_pair(synthetic_windows(3, 1).with_tasks(["CO"]), tmp_path)
-    tested = DataConfig(source="npy", ppg_file=str(pair[0]), labels_file=str(pair[1]), tasks=("SBP",))
-    trained = DataConfig(source="npy", ppg_file=str(pair[0]), labels_file=str(pair[1]), tasks=("CO",))
+    trained, tested = (
+        DataConfig(source="npy", ppg_file=str(pair[0]), labels_file=str(pair[1]), tasks=(task,))
+        for task in ("CO", "SBP")
+        for pair in [write_npy_pair(synthetic_windows(3, 1).with_tasks([task]), tmp_path / task)]
+    )
     with pytest.raises(ConfigError, match="share no task"):
         cross_data(trained, tested)

@@ -8,7 +8,7 @@ height and weight then come from the spreadsheet beside it, where there is one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ import numpy as np
 from ...errors import RecordingError
 from ..windows import WindowConfig, continue_periodically, prepare
 from ..windowset import PpgWindows, blank_people, join, min_max
+from .arrays import load_arrays
 from .xlsx import read_sheet
 
 NAME = "PPG-BP"
 TASKS = ("SBP", "DBP", "HR")
 RATE = 1000.0
 SEGMENT = re.compile(r"^(\d+)_(\d)$")
+_SEXES = {"m": 1.0, "f": 0.0}
+_LEAST_SECONDS = 1.0
 _FIELDS = ("ppg", "subject", "sbp", "dbp", "hr", "age", "sex")
 _COLUMNS = {
     "subject": "subject id", "sex": "sex", "age": "age", "height": "height", "weight": "weight",
@@ -57,10 +60,9 @@ def read_ppg_bp(path: Path | str, config: WindowConfig | None = None) -> PpgWind
     height, weight = table.get("height"), table.get("weight")
     windows, rows, skipped = [], [], []
     for row, segment in enumerate(table["ppg"]):
-        wave = prepare(np.asarray(segment, float), float(table["fs"]), config)
-        window = continue_periodically(wave, config.samples, config.rate)
+        window, reason = _window_of(np.asarray(segment, float), float(table["fs"]), config)
         if window is None:
-            skipped.append(f"{NAME} subject {table['subject'][row]}, segment {row}: no two whole beats")
+            skipped.append(f"{NAME} subject {table['subject'][row]}, segment {row}: {reason}")
             continue
         windows.append(window)
         rows.append(row)
@@ -69,7 +71,7 @@ def read_ppg_bp(path: Path | str, config: WindowConfig | None = None) -> PpgWind
     rows_ = np.array(rows)
     people = blank_people(len(rows))
     people[:, 0] = np.asarray(table["age"], float)[rows_]
-    people[:, 1] = [str(sex).strip().lower().startswith("m") for sex in np.asarray(table["sex"])[rows_]]
+    people[:, 1] = [_SEXES.get(str(sex).strip().lower()[:1], np.nan) for sex in np.asarray(table["sex"])[rows_]]
     for column, known in ((2, height), (3, weight)):
         if known is not None:
             people[:, column] = np.asarray(known, float)[rows_]
@@ -92,6 +94,15 @@ def read_ppg_bp(path: Path | str, config: WindowConfig | None = None) -> PpgWind
     )
 
 
+def _window_of(segment: np.ndarray, rate: float, config: WindowConfig) -> tuple[np.ndarray | None, str]:
+    """A window of a segment, or None and why there is none."""
+    if len(segment) < _LEAST_SECONDS * rate:
+        return None, f"{len(segment) / rate:.2g} s hold no two whole beats"
+    if not np.isfinite(segment).all():
+        return None, f"{int((~np.isfinite(segment)).sum())} of {len(segment)} samples are missing"
+    return continue_periodically(prepare(segment, rate, config), config.samples, config.rate), "no two whole beats"
+
+
 def _numbers(subjects: np.ndarray) -> np.ndarray:
     """Number of each segment among those of its person, from 1."""
     return np.array([int((subjects[:row] == name).sum()) + 1 for row, name in enumerate(subjects)])
@@ -102,30 +113,47 @@ def _table_of(path: Path) -> Mapping[str, Any]:
         path = path / "ppg_bp.npz"
     if path.is_dir():
         return _published(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            table = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"{path} cannot be read as PPG-BP ({error})") from None
+    table = load_arrays(path)
+    _check_table(table, path)
     _add_bodies(table, path.parent)
+    return {"fs": RATE, **table}
+
+
+def _check_table(table: Mapping[str, np.ndarray], path: Path) -> None:
+    """Refuse arrays that are missing, of another length, or no numbers."""
     missing = [name for name in _FIELDS if name not in table]
     if missing:
         raise RecordingError(f"{path} must hold the arrays {list(_FIELDS)}, got none of the name {missing[0]!r}")
-    return {"fs": RATE, **table}
+    rate = table.get("fs", np.array(RATE))
+    if rate.shape != () or rate.dtype.kind not in "fiu" or not rate > 0:
+        raise RecordingError(f"{path}: fs must be one positive number of samples per second, got {rate.tolist()!r}")
+    count = len(table["ppg"]) if table["ppg"].ndim == 2 else -1
+    for name in _FIELDS:
+        array, shape = table[name], "(segments, samples)" if name == "ppg" else f"({max(count, 0)},)"
+        if array.ndim != (2 if name == "ppg" else 1) or len(array) != count:
+            raise RecordingError(f"{path}: {name} must have the shape {shape}, got {array.shape}")
+        if name != "sex" and array.dtype.kind not in ("iu" if name == "subject" else "fiu"):
+            kind = "whole numbers" if name == "subject" else "numbers"
+            raise RecordingError(f"{path}: {name} must be {kind}, got {array.dtype}")
 
 
 def _add_bodies(table: dict[str, Any], folder: Path) -> None:
     """Height and weight from a spreadsheet of the same people."""
-    people = next((found for found in map(_people_of, sorted(folder.glob("*.xlsx"))) if found), None)
+    people = next((found for found in map(_people_of, _sheets(folder.glob("*.xlsx"))) if found), None)
     if people and "subject" in table:
         for name in ("height", "weight"):
             values = [people.get(int(subject), {}).get(name, "nan") for subject in table["subject"]]
             table.setdefault(name, np.array(values, float))
 
 
+def _sheets(found: Iterable[Path]) -> list[Path]:
+    """Spreadsheets without the lock files that an open one leaves beside it."""
+    return sorted(path for path in found if not path.name.startswith(("~$", ".")))
+
+
 def _published(folder: Path) -> dict[str, Any]:
     """The spreadsheet of people, and one text file of samples per segment."""
-    sheets = sorted(folder.rglob("*.xlsx"))
+    sheets = _sheets(folder.rglob("*.xlsx"))
     files = sorted(path for path in folder.rglob("*.txt") if SEGMENT.match(path.stem))
     if not sheets or not files:
         raise RecordingError(
@@ -159,5 +187,14 @@ def _people_of(path: Path) -> dict[int, dict[str, Any]] | None:
         if min(columns.values()) >= 0:
             whole = [line for line in rows[place + 1 :] if len(line) > max(columns.values())]
             people = [{name: line[column] for name, column in columns.items()} for line in whole]
-            return {int(float(line["subject"])): line for line in people if all(line.values())}
+            known = [line for line in people if all(line.values()) and _are_numbers(line)]
+            return {int(float(line["subject"])): line for line in known}
     return None
+
+
+def _are_numbers(line: Mapping[str, str]) -> bool:
+    """Whether a row holds numbers where it should, which a footnote below the table does not."""
+    try:
+        return all(np.isfinite(float(value)) for name, value in line.items() if name != "sex")
+    except ValueError:
+        return False

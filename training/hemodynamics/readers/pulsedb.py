@@ -28,6 +28,7 @@ TESTS = {"calfree": CALIBRATION_FREE, "calbased": CALIBRATION_BASED, "aami": CAL
 """Subset that is tested -> protocol of its figures."""
 
 TASKS = ("SBP", "MAP", "DBP")
+_COLUMNS = ("Subject", "Gender", "SBP", "DBP", "Age", "Height", "Weight")
 _PPG, _ABP = 1, 2  # rows of a segment
 _CHUNK = 4096
 
@@ -64,8 +65,8 @@ def read_pulsedb(folder: Path | str, subset: str = "train", limit: int | None = 
     try:
         with h5py.File(path, "r") as file:
             return _read(file, path, subset, limit)
-    except (OSError, KeyError) as error:
-        raise RecordingError(f"{path} is no subset file of PulseDB ({error})") from None
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise RecordingError(f"{path} is no subset file of PulseDB, or damaged ({error})") from None
 
 
 def official_division(
@@ -119,6 +120,7 @@ def _read(file: Any, path: Path, subset: str, limit: int | None) -> PpgWindows:
     count = signals.shape[2]
     if not count:
         raise DatasetError(f"{path} holds no segment")
+    _check_columns(table, path, count)
     chosen = np.unique(np.linspace(0, count - 1, min(limit or count, count)).astype(np.int64))
     ppg = np.empty((len(chosen), SAMPLES), np.float32)
     mean = np.empty(len(chosen))
@@ -142,6 +144,17 @@ def _read(file: Any, path: Path, subset: str, limit: int | None) -> PpgWindows:
         notes=("PPG as filtered by PulseDB (not causally); MAP is the mean of the arterial pressure",
                f"{len(chosen)} of {count} segments of {path.name}"),
     )  # fmt: skip
+
+
+def _check_columns(table: Any, path: Path, count: int) -> None:
+    """Refuse a subset whose columns are missing or of another length than its signals."""
+    for name in _COLUMNS:
+        if name not in table:
+            raise RecordingError(f"{path} must hold the column {name!r}, got {sorted(table)}")
+        if table[name].size != count:
+            raise RecordingError(
+                f"{path}: {name} must have an entry for each of {count} segments, got {table[name].size}"
+            )
 
 
 def _column(table: Any, name: str) -> np.ndarray:

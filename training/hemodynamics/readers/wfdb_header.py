@@ -153,16 +153,17 @@ def read_signals(header: Header, folder: Path, wanted: list[int]) -> np.ndarray:
         signal = header.signals[index]
         together = [i for i, other in enumerate(header.signals) if other.file == signal.file]
         counts = _counts(folder / signal.file, signal)
-        if len(counts) % len(together) or (header.samples and len(counts) // len(together) < header.samples):
-            whole = len(counts) // len(together)
-            if whole < max(header.samples, 1):
-                raise RecordingError(f"{folder / signal.file} must hold {header.samples} samples a signal, got {whole}")
-            counts = counts[: whole * len(together)]
+        whole = len(counts) // len(together)
+        if whole < max(header.samples, 1):
+            wanted_count = header.samples or "some"
+            raise RecordingError(f"{folder / signal.file} must hold {wanted_count} samples a signal, got {whole}")
+        counts = counts[: whole * len(together)]
         column = counts.reshape(-1, len(together))[:, together.index(index)]
         column = column[: header.samples or None]
         invalid = column == -(1 << (_BITS[signal.format] - 1))
         rows.append(np.where(invalid, np.nan, (column - signal.baseline) / signal.gain))
-    return np.stack(rows)
+    # Files may differ in length where the header does not say it.
+    return np.stack([row[: min(map(len, rows))] for row in rows])
 
 
 def _counts(path: Path, signal: Signal) -> np.ndarray:
