@@ -9,7 +9,7 @@ from ..training.hemodynamics.lsm2oe_sizes import count_parameters
 from .errors import PruneError
 
 
-def smaller_sizes(config: Lsm2oeConfig, sparsity: float) -> Lsm2oeConfig:
+def smaller_sizes(config: Lsm2oeConfig, sparsity: float, *, or_least: bool = False) -> Lsm2oeConfig:
     """Return the largest network without some channels, blocks or experts that meets a target.
 
     Parameters
@@ -18,6 +18,8 @@ def smaller_sizes(config: Lsm2oeConfig, sparsity: float) -> Lsm2oeConfig:
         Of the large network; with `removed` blocks none are taken any more.
     sparsity : float
         Share of the trainable parameters that go at least, above 0 and below 1.
+    or_least : bool
+        Return the least network where the target is out of reach, instead of an error.
 
     Returns
     -------
@@ -35,6 +37,8 @@ def smaller_sizes(config: Lsm2oeConfig, sparsity: float) -> Lsm2oeConfig:
     limit = (1 - sparsity) * count_parameters(config)
     found = [(count_parameters(small), small.experts, small) for small in _smaller(config)]
     fitting = [entry for entry in found if entry[0] <= limit]
+    if not fitting and or_least:
+        return min(found, key=lambda entry: entry[:2])[2]
     if not fitting:
         least = 1 - min(entry[0] for entry in found) / count_parameters(config)
         raise PruneError(f"the target sparsity must be at most {least:.3f} for this network, got {sparsity!r}")

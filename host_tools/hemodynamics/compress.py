@@ -147,7 +147,7 @@ def _student(run: HemoRun, teacher: Lsm2oe, steps: _Steps) -> Lsm2oe:
     table = run.recipe.compression
     if not table.target_sparsity:
         return copy_mixture(teacher)
-    small = smaller_sizes(teacher.config, table.target_sparsity)
+    small = smaller_sizes(teacher.config, table.target_sparsity, or_least=True)
     pruned = prune_mixture(teacher, small, run.part("train")[0])
     steps.add("pruned", pruned)
     material = _material(run, table.epochs, table.learning_rate)

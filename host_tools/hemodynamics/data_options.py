@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 SOURCES = ("synthetic", "npy", "ppg-bp", "pulsedb", "wfdb")
 PROTOCOLS = ("calibration-free", "calibration-based", "random-segment")
+_KEYS = {"ppg_file": "ppg_file", "labels_file": "labels_file", "data": "folder", "source": "source",
+         "protocol": "protocol", "subjects": "subjects", "windows_each": "each", "seed": "seed", "subset": "test",
+         "limit": "limit", "stride": "stride", "highpass": "highpass", "lowpass": "lowpass"}  # fmt: skip
+DATA_OPTIONS = (*_KEYS, "tasks")
+"""Names of the options of :func:`data_options`; the values of `_KEYS` are keys of ``[data]``."""
 
 
 def data_options(function: F) -> F:
@@ -93,11 +98,7 @@ def data_config(base: dict[str, Any] | None = None, **options: Any) -> DataConfi
     from thumbnet.training.hemodynamics.sources import DataConfig
 
     table = dict(base or {})
-    names = {"ppg_file": "ppg_file", "labels_file": "labels_file", "data": "folder", "source": "source",
-             "protocol": "protocol", "subjects": "subjects", "windows_each": "each", "seed": "seed",
-             "subset": "test", "limit": "limit", "stride": "stride", "highpass": "highpass",
-             "lowpass": "lowpass"}  # fmt: skip
-    for option, key in names.items():
+    for option, key in _KEYS.items():
         value = options.get(option)
         if value is not None:
             table[key] = str(value) if isinstance(value, Path) else value

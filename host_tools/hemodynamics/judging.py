@@ -84,13 +84,29 @@ class Judged:
         from thumbnet.training.hemodynamics.evaluation import evaluate
 
         found = evaluate(self.data.windows, self.data.division, self.estimated, others=self.others,
-                         weights=self.weights, rejections=self.data.rejections)  # fmt: skip
+                         weights=self.weights, rejections=self.data.rejections,
+                         joined=self.weights is not None and self.tested is None)  # fmt: skip
         return {"model": self.title, "settings": self.settings, "tested": self.tested, **found}
 
 
 def is_run(folder: Path | None) -> bool:
     """Whether a folder is one of a run of `thumbnet train` or `compress hemodynamics`."""
     return folder is not None and (folder / DATA).is_file()
+
+
+def check_run(folder: Path, options: Mapping[str, Any]) -> None:
+    """Refuse a folder that is no run, and options of another network than its own.
+
+    Raises
+    ------
+    HostToolsError
+        In one sentence.
+    """
+    from .model_options import check_network
+
+    _run_data(folder)
+    if options:
+        check_network(RunFolder.open(folder).facts("train")["network"]["config"], options, folder)
 
 
 def judge_data(config: DataConfig, tested: DataConfig | None, estimates: Path | None) -> Judged:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..errors import HostToolsError
 from ..jsonout import quiet_stdout
 from ..options import PATH, json_option
 from ..parts import shipped_recipe
@@ -71,6 +72,13 @@ def model_options(function: F) -> F:
 
 def compression_options(function: F) -> F:
     """--target-sparsity, --teacher-weights and how the pruned network learns again."""
+    function = pruning_options(function)
+    return click.option("--teacher-weights", type=PATH, default=None, show_default=False,
+                        help="Trained network (model.keras) in place of training.")(function)  # fmt: skip
+
+
+def pruning_options(function: F) -> F:
+    """--target-sparsity and how the pruned network learns again."""
     hidden: dict[str, Any] = {"default": None, "show_default": False}
     for option in (
         click.option("--compare/--no-compare", help="Also train the pruned network on labels alone and one-way.",
@@ -79,8 +87,6 @@ def compression_options(function: F) -> F:
         click.option("--distillation-epochs", type=int, help="Passes of the pruned network at most.", **hidden),
         click.option("--distillation", type=click.Choice(["two-way", "one-way", "none"]),
                      help="How the pruned network learns from its teacher.", **hidden),
-        click.option("--teacher-weights", type=PATH, help="Trained network (model.keras) in place of training.",
-                     **hidden),
         click.option("--target-sparsity", type=float, help="Share of the parameters to remove.", **hidden),
     ):  # fmt: skip
         function = option(function)
@@ -125,6 +131,30 @@ def recipe_with(recipe: Path | None, options: dict[str, Any]) -> HemoRecipe:
     given = {key: value for key, value in options.items() if key not in _TABLES}
     table["data"] = data_config(_undrawn(table.get("data", {}), options), **given).to_dict()
     return parse_hemo_recipe(table, "with the options given")
+
+
+def check_network(config: Mapping[str, Any], options: Mapping[str, Any], run: Path) -> None:
+    """Refuse options that describe another network than that of a run; how it was trained is not compared.
+
+    Parameters
+    ----------
+    config : mapping
+        Sizes of the run's network.
+    options : mapping
+        By the name of the option, None where it was not given.
+    run : pathlib.Path
+        Named in the error.
+
+    Raises
+    ------
+    HostToolsError
+        Naming the first one that differs.
+    """
+    for option, (section, key) in _TABLES.items():
+        given = options.get(option)
+        if section == "model" and key in config and given is not None and given != config[key]:
+            name = option.replace("_", "-")
+            raise HostToolsError(f"the network of {run} has {key} {config[key]!r}; --{name} {given!r} is another one")
 
 
 def _undrawn(data: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -17,18 +17,19 @@ def print_training(run: HemoRun) -> None:
     """One table: MAE per task beside that of the mean; which experts serve."""
     data, facts = run.folder.facts("data"), run.folder.facts("train")
     network, quality = facts["network"], facts["quality"]
-    title = f"{data['name']}, {data['windows']['test']} held-out windows, {data['label']}"
-    table = new_table(title, "|>MAE|>of the mean|>gain %")
+    click.echo(f"{data['name']}, {data['windows']['test']} held-out windows, {data['label']}")
+    table = new_table("", "|>MAE|>of the mean|>gain %")
     for task in data["tasks"]:
         gain = quality["gain"][task]
         row = [_number(quality[key][task]) for key in ("mae", "mean_mae")]
-        table.add_row(task, *row, "-" if gain is None else f"{100 * gain:.0f}")
+        table.add_row(task, *row, "-" if gain is None else str(round(100 * gain)))
     open_console().print(table)
     click.echo(
         f"{run.folder.output('model.keras')}: {network['parameters']:,} parameters, {network['active_macs']:,} MACs of "
         f"at most {network['most_active']} of {network['config']['experts']} experts"
     )
     click.echo(served_line(quality["served"]))
+    _print_few(data)
 
 
 def print_compression(run: HemoRun) -> None:
@@ -45,6 +46,13 @@ def print_compression(run: HemoRun) -> None:
     for row in rows:
         click.echo(f"{row['name']}: {row['title']}")
     click.echo(served_line(facts["rows"][-1]["served"]))
+    asked, left = facts["table"]["target_sparsity"], rows[-1]["parameters"] / rows[0]["parameters"]
+    if left > 1 - asked:
+        click.echo(
+            f"pruned by {1 - left:.1%} instead of {asked:.1%}: of a network of these sizes no more can go; larger ones "
+            "have more to remove"
+        )
+    _print_few(run.folder.facts("data"))
     if facts["why_no_bundle"]:
         click.echo(f"no bundle: {facts['why_no_bundle']}")
     else:
@@ -71,6 +79,15 @@ def served_line(served: Sequence[float]) -> str:
     idle: list[Any] = [number for number, share in enumerate(served) if share < 0.02]
     shares = ", ".join(f"{100 * share:.0f}" for share in served)
     return f"windows served by each expert, %: {shares}" + (f"; below 2 %: {idle}" if idle else "")
+
+
+def _print_few(data: Mapping[str, Any]) -> None:
+    """Say what a handful of windows is good for."""
+    from thumbnet.training.hemodynamics.protocols import few_windows
+
+    remark = few_windows(*(data["windows"][part] for part in ("train", "validation", "test")))
+    if remark is not None:
+        click.echo(remark)
 
 
 def _number(value: float | None) -> str:

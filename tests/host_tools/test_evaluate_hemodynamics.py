@@ -95,6 +95,8 @@ def test_a_run_is_judged_on_its_own_division(trained, capsys):
     assert "pulse features" in report["errors"]
     assert report["experts"]["importance"] == pytest.approx([0.25, 0.75])
     assert report["tested"] is None
+    assert 0 <= report["joined"]["SBP"] <= 1
+    assert "SBP" in report["errors"]["model, with demographics"]
 
 
 def test_the_bundle_of_a_run_is_judged_by_its_integers(trained, capsys, monkeypatch):
@@ -144,6 +146,7 @@ def test_a_run_is_tested_whole_on_other_data(trained, tmp_path, capsys):
     assert report["windows"]["test"] == 5
     assert list(report["errors"]["model"]) == ["SBP", "DBP"]
     assert report["tested"]["source"] == "npy"
+    assert "joined" not in report  # its own people, whom the network has seen, would tell the weight
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from thumbnet.host_tools.hemodynamics.model_options import recipe_with
+from thumbnet.host_tools.errors import HostToolsError
+from thumbnet.host_tools.hemodynamics.model_options import check_network, recipe_with
 from thumbnet.host_tools.hemodynamics.recipe import HemoRecipe, is_hemodynamics, load_hemo_recipe, parse_hemo_recipe
 from thumbnet.host_tools.hemodynamics.whole import complaints
 from thumbnet.host_tools.recipes import RecipeError, describe_keys
@@ -52,6 +53,14 @@ def test_published_options(tmp_path):
     assert recipe.compression.target_sparsity == 0.8
     assert recipe.training.weights == str(tmp_path / "model.keras")
     assert recipe.training.seed == recipe.source.seed == 5
+
+
+def test_options_of_another_network_than_that_of_a_run_are_told(tmp_path):
+    config = recipe_with(None, {"num_experts": 4, "noise_type": "uniform"}).model.sizes(1250, 2).to_dict()
+    same = {"num_experts": 4, "k": 2, "noisy_gating": True, "noise_type": "uniform", "epochs": 3, "lr": 1.0, "seed": 9}
+    check_network(config, same, tmp_path)
+    with pytest.raises(HostToolsError, match="has experts 4; --num-experts 8 is another one"):
+        check_network(config, {"num_experts": 8}, tmp_path)
 
 
 def test_another_configuration_drops_the_sizes_of_the_recipe():

@@ -92,6 +92,14 @@ def test_eighty_percent_of_the_reference():
     assert count_parameters(small) <= 0.2 * count_parameters(reference())
 
 
+def test_a_small_network_gives_what_it_has():
+    small = edge(2).with_options(experts=4, channels=16, blocks=2)
+    least = smaller_sizes(small, 0.8, or_least=True)
+    assert (least.experts, least.channels, least.whole_blocks) == (2, 16, 1)
+    assert smaller_sizes(least, 0.8, or_least=True) == least
+    assert smaller_sizes(edge(), 0.5, or_least=True) == smaller_sizes(edge(), 0.5)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

@@ -46,6 +46,41 @@ def baseline_estimates(windows: PpgWindows, division: Division) -> dict[str, np.
     }
 
 
+def with_demographics(windows: PpgWindows, division: Division, estimated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mix a model's estimates with what demographics say, to see what each adds to the other.
+
+    Per task ``d + w (y - d)``: d from the regression on demographics, fitted on the training windows, y from the model,
+    and w the least-squares weight over the validation windows, kept within 0 to 1. Nothing is fitted on tested people.
+
+    Parameters
+    ----------
+    windows : PpgWindows
+        All N windows.
+    division : Division
+        The model must not have been fitted on its validation windows.
+    estimated : numpy.ndarray
+        Estimates of all windows, shape (N, tasks).
+
+    Returns
+    -------
+    estimates : numpy.ndarray
+        Shape (tested windows, tasks); NaN where there are no demographics.
+    weights : numpy.ndarray
+        w of each task; NaN where no validation window says anything.
+    """
+    train, checks = windows.take(division.train), windows.take(division.validation)
+    said, told = _demographics(train, checks), estimated[division.validation]
+    weights = np.full(len(windows.tasks), np.nan)
+    for column in range(len(weights)):
+        missing, apart = checks.labels[:, column] - said[:, column], told[:, column] - said[:, column]
+        rows = np.isfinite(missing) & np.isfinite(apart)
+        spread = float(apart[rows] @ apart[rows])
+        if spread > 0:
+            weights[column] = np.clip(float(missing[rows] @ apart[rows]) / spread, 0, 1)
+    base = _demographics(train, windows.take(division.test))
+    return base + weights * (estimated[division.test] - base), weights
+
+
 def _column_means(labels: np.ndarray) -> np.ndarray:
     known = np.isfinite(labels)
     return np.where(known, labels, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)

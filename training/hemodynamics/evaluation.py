@@ -13,11 +13,11 @@ import numpy as np
 
 from ..errors import DatasetError
 from .agreement import errors_by_stratum, identity_violations, tracking
-from .baselines import BASELINES, CUFF, POPULATION, SUBJECT, baseline_estimates
+from .baselines import BASELINES, CUFF, POPULATION, SUBJECT, baseline_estimates, with_demographics
 from .calibration import calibrated
 from .expert_use import expert_use
 from .metrics import STATEMENT, all_errors
-from .protocols import Division
+from .protocols import Division, few_windows
 from .published import PUBLISHED_FIGURES
 from .quality import Rejections
 from .windowset import PpgWindows
@@ -36,6 +36,7 @@ def evaluate(
     others: Mapping[str, np.ndarray] | None = None,
     weights: np.ndarray | None = None,
     rejections: Rejections | None = None,
+    joined: bool = False,
 ) -> dict[str, Any]:
     """Judge estimates.
 
@@ -53,13 +54,17 @@ def evaluate(
         Routing of the tested windows, as :func:`.expert_use.expert_use` takes it.
     rejections : Rejections, optional
         Windows that could not be used.
+    joined : bool
+        Also judge the model joined with demographics (:func:`.baselines.with_demographics`); for models that were not
+        fitted on the validation windows.
 
     Returns
     -------
     dict
         `protocol`, `statement`, counts; `errors` of the model, `calibrated` where earlier readings are known, the four
         `baselines` and the others; `gain` over the population mean in percent of its MAE; `tracking`, `identities`,
-        `strata`, `experts` where a routing is given, `published`.
+        `strata`, `experts` where a routing is given, `joined`, the model's weight beside demographics, where there are
+        any, `published`.
 
     Raises
     ------
@@ -73,6 +78,10 @@ def evaluate(
     errors = {"model": told, **{name: values[division.test] for name, values in (others or {}).items()}}
     if len(division.known):
         errors["model, calibrated"] = calibrated(windows, division, estimated)
+    if joined:
+        mixed, shares = with_demographics(windows, division, estimated)
+        if np.isfinite(mixed).any():
+            errors["model, with demographics"] = mixed
     errors |= baselines
     tables = {name: all_errors(test.tasks, test.labels, values, test.subjects) for name, values in errors.items()}
     report: dict[str, Any] = {
@@ -90,13 +99,20 @@ def evaluate(
         "identities": identity_violations(test.tasks, told, test.people),
         "strata": errors_by_stratum(test, told),
         "published": [figure.to_dict() for figure in PUBLISHED_FIGURES],
-        "remarks": [] if tables[CUFF] or tables[SUBJECT] else [NO_EARLIER_READING],
+        "remarks": [*_few(test, division), *([] if tables[CUFF] or tables[SUBJECT] else [NO_EARLIER_READING])],
     }  # fmt: skip
+    if "model, with demographics" in errors:
+        report["joined"] = dict(zip(windows.tasks, shares.tolist(), strict=True))
     if rejections is not None:
         report["rejections"] = rejections.to_dict()
     if weights is not None:
         report["experts"] = expert_use(weights, test)
     return _without_nan(report)
+
+
+def _few(test: PpgWindows, division: Division) -> list[str]:
+    remark = few_windows(len(division.train), len(division.validation), len(test))
+    return [] if remark is None else [remark]
 
 
 def _check_shape(windows: PpgWindows, estimated: np.ndarray) -> None:

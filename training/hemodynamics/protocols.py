@@ -21,6 +21,8 @@ CALIBRATION_BASED = "calibration-based"
 RANDOM_SEGMENT = "random-segment"
 PROTOCOLS = (CALIBRATION_FREE, CALIBRATION_BASED, RANDOM_SEGMENT)
 FRACTIONS = (0.6, 0.2, 0.2)
+FEW = 20
+"""Windows of a part below which figures mean nothing."""
 
 _LABELS = {
     CALIBRATION_FREE: "calibration-free: test subjects seen by nothing, checkpoint picked on validation subjects",
@@ -112,6 +114,22 @@ def divide(
     if protocol == RANDOM_SEGMENT:
         known = known[:0]
     return Division(protocol, train, validation, test, known, _LABELS[protocol], leaks, int((kept < 0).sum()))
+
+
+def few_windows(train: int, validation: int, test: int) -> str | None:
+    """Say what a handful of windows is good for; None where there are more.
+
+    Parameters
+    ----------
+    train, validation, test : int
+        Windows of each part.
+    """
+    if min(train, test) >= FEW and validation >= FEW // 2:
+        return None
+    return (
+        f"{train} windows train, {validation} validate, {test} are tested: enough to see that every step works, too "
+        f"few for any figure to mean something (below {FEW}, one window moves them all)"
+    )
 
 
 def from_parts(train: PpgWindows, test: PpgWindows, protocol: str, seed: int = 0) -> tuple[PpgWindows, Division]:

@@ -9,12 +9,25 @@ import pytest
 from ppg_sets import small_set
 from thumbnet.training.errors import ConfigError, DatasetError
 from thumbnet.training.hemodynamics.agreement import errors_by_stratum, identity_violations, strata_of, tracking
-from thumbnet.training.hemodynamics.baselines import CUFF, DEMOGRAPHICS, POPULATION, SUBJECT, baseline_estimates
+from thumbnet.training.hemodynamics.baselines import (
+    CUFF,
+    DEMOGRAPHICS,
+    POPULATION,
+    SUBJECT,
+    baseline_estimates,
+    with_demographics,
+)
 from thumbnet.training.hemodynamics.calibration import calibrated, fit_calibration
 from thumbnet.training.hemodynamics.evaluation import NO_EARLIER_READING, evaluate
 from thumbnet.training.hemodynamics.expert_use import expert_use
 from thumbnet.training.hemodynamics.metrics import aami_numbers, bhs_grade, errors_of, ieee_grade
-from thumbnet.training.hemodynamics.protocols import CALIBRATION_BASED, Division, divide
+from thumbnet.training.hemodynamics.protocols import (
+    CALIBRATION_BASED,
+    CALIBRATION_FREE,
+    Division,
+    divide,
+    few_windows,
+)
 from thumbnet.training.hemodynamics.synthetic import synthetic_windows
 from thumbnet.training.hemodynamics.tasks import check_tasks, task_of
 
@@ -225,7 +238,7 @@ def test_an_evaluation_is_whole_and_json(tmp_path):
     assert report["gain"]["model"]["SBP"] > 80
     assert report["gain"]["none"]["SBP"] < 0
     assert report["tracking"]["SBP"]["r"] > 0.9
-    assert report["remarks"] == []
+    assert report["remarks"] == [few_windows(32, 8, 8)]
     assert {row["model"] for row in report["published"]} >= {"LSM2oE", "XResNet1d101"}
     assert all(row["protocol"] for row in report["published"])
 
@@ -240,8 +253,37 @@ def test_an_evaluation_under_calibration_shows_the_calibrated_model():
 def test_an_evaluation_says_where_nobody_has_an_earlier_reading():
     windows = small_set(list("aabbccdd"), [0] * 8, np.arange(16).reshape(8, 2))
     report = evaluate(windows, divide(windows), windows.labels)
-    assert report["remarks"] == [NO_EARLIER_READING]
+    assert report["remarks"] == [few_windows(4, 2, 2), NO_EARLIER_READING]
     assert report["errors"]["last cuff reading"] == {}
+
+
+def test_a_handful_of_windows_is_owned_up_to():
+    assert few_windows(20, 10, 20) is None
+    assert few_windows(6, 2, 2).startswith("6 windows train, 2 validate, 2 are tested: enough to see that every step")
+
+
+def test_demographics_join_a_model_by_what_validation_people_say():
+    rng = np.random.default_rng(0)
+    age, rest = rng.uniform(20, 80, 300), rng.normal(0, 10, 300)
+    people = np.stack([age, *np.full((3, 300), np.nan)], axis=1)
+    windows = small_set(
+        [f"{n}" for n in range(300)], [0] * 300, np.stack([100 + age, 80 + rest], axis=1), people=people
+    )
+    parts = Division(CALIBRATION_FREE, *np.split(np.arange(300), [150, 200]), np.array([], int), "by hand")
+    told = np.stack([rng.normal(150, 20, 300), 80 + rest], axis=1)  # knows nothing of the first, all of the second
+    told[200:, 0] = 1e6
+    found, weights = with_demographics(windows, parts, told)
+    assert weights == pytest.approx([0, 1], abs=0.02)
+    assert np.abs(found[:, 1] - windows.labels[200:, 1]).max() < 1
+    report = evaluate(windows, parts, windows.labels, joined=True)
+    assert report["joined"] == {"SBP": pytest.approx(1), "DBP": pytest.approx(1)}
+    assert report["errors"]["model, with demographics"]["SBP"]["mae"] == pytest.approx(0, abs=1e-9)
+
+
+def test_where_nothing_is_known_of_people_nothing_is_joined():
+    windows = small_set([f"{n}" for n in range(9)], [0] * 9, np.arange(18).reshape(9, 2))
+    report = evaluate(windows, divide(windows), windows.labels, joined=True)
+    assert "model, with demographics" not in report["errors"] and "joined" not in report
 
 
 def test_estimates_of_another_shape_are_refused():
