@@ -57,16 +57,35 @@ def test_a_whole_run(tmp_path):
 
 
 def test_the_published_sample_goes_through(tmp_path, shared_dir):
+    """Train, compress and evaluate with the published options, down to a bundle that a board computes alike."""
     sample = shared_dir / "data" / "ppg" / "lsmoe-sample"
     files = ["--ppg_file", str(sample / "sampledata.npy"), "--labels_file", str(sample / "labels.npy")]
-    trained = thumbnet("train", "hemodynamics", *files, *OPTIONS, "--output_dir", tmp_path / "teacher", timeout=3000)
+    teacher, small = tmp_path / "teacher", tmp_path / "small"
+    trained = thumbnet("train", "hemodynamics", *files, *OPTIONS, "--output_dir", teacher, timeout=3000)
     assert trained.code == 0, trained.err
-    given = ["--teacher_weights", tmp_path / "teacher" / "model.keras", "--target_sparsity", "0", "--aware_epochs", "0",
-             "--output_dir", tmp_path / "small", "--json"]  # fmt: skip
-    done = thumbnet("compress", "hemodynamics", *files, *OPTIONS, *given, timeout=3000)
+    assert "6 windows train, 2 validate, 2 are tested" in trained.out
+    given = ["--teacher_weights", teacher / "model.keras", "--target_sparsity", "0.8", "--compare",
+             "--distillation_epochs", "1", "--aware_epochs", "1", "--output_dir", small]  # fmt: skip
+    done = thumbnet("compress", "hemodynamics", *files, *OPTIONS, *given, "--json", timeout=3000)
     assert done.code == 0, done.err
     report = done.json
     assert report["data"]["tasks"] == ["SBP", "DBP"]
-    assert report["compress"]["rows"][-1]["name"] == "device"
-    with np.load(tmp_path / "small" / "test_int8.npz") as arrays:
+    names = [row["name"] for row in report["compress"]["rows"]]
+    assert names == ["teacher", "pruned", "retrained", "one-way", "two-way", "int8", "aware", "device"]
+    counts = [row["parameters"] for row in report["compress"]["rows"]]
+    assert counts[-1] < counts[0]
+    with np.load(small / "test_int8.npz") as arrays:
         assert arrays["estimates"].shape == arrays["labels"].shape
+    again = thumbnet("compress", "hemodynamics", *files, *OPTIONS, *given, timeout=3000)
+    assert again.err.count("up to date") >= 3 and "no more can go" in again.out
+    judged = thumbnet("evaluate", "hemodynamics", *files, *OPTIONS, "--output_dir", small, "--json", timeout=3000)
+    assert judged.code == 0, judged.err
+    assert set(judged.json["errors"]) >= {"model", "network, float", "compressed network, int8", "population mean"}
+    assert judged.json["remarks"][0].startswith("6 windows train")
+    weights = ["--model_path", teacher / "model.keras", "--output_dir", tmp_path / "evaluation"]
+    published = thumbnet("evaluate", "hemodynamics", *files, *weights, timeout=3000)
+    assert published.code == 0, published.err
+    assert (tmp_path / "evaluation" / "evaluation.json").is_file()
+    parity = thumbnet("parity", small / "model.bundle", "--board", "host", "--windows", "8", "--json", timeout=3000)
+    assert parity.code == 0, parity.err
+    assert parity.json["mismatches"] == 0
