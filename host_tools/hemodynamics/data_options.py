@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..errors import HostToolsError
 from ..options import PATH
 
 if TYPE_CHECKING:
@@ -107,3 +109,42 @@ def data_config(base: dict[str, Any] | None = None, **options: Any) -> DataConfi
     if options.get("tasks"):
         table["tasks"] = [name.strip() for name in str(options["tasks"]).split(",")]
     return DataConfig.from_table(table)
+
+
+def same_settings(first: Mapping[str, Any], second: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    """Whether two tables of data settings agree in some keys, however their files are spelled."""
+    paths = ("folder", "ppg_file", "labels_file")
+    return all(
+        Path(str(first.get(key))).resolve() == Path(str(second.get(key))).resolve() if key in paths
+        else first.get(key) == second.get(key)
+        for key in keys
+    )  # fmt: skip
+
+
+def check_teacher(data: Mapping[str, Any], weights: Path) -> None:
+    """Refuse a network that has learned from people who are tested now.
+
+    Parameters
+    ----------
+    data : mapping
+        Settings of the windows.
+    weights : pathlib.Path
+        The network; where `data.json` lies beside it, it tells what the network learned from.
+
+    Raises
+    ------
+    HostToolsError
+        When it learned from the same files, divided another way.
+    """
+    try:
+        table = json.loads((weights.parent / "data.json").read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if data["source"] == "synthetic" or not same_settings(data, table, ("source", "folder", "ppg_file", "labels_file")):
+        return
+    for key in ("seed", "protocol", "fractions", "test"):
+        if data.get(key) != table.get(key):
+            raise HostToolsError(
+                f"the network {weights} has learned from people who are tested here: data.{key} was {table.get(key)!r} "
+                f"and is {data.get(key)!r}"
+            )

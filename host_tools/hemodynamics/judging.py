@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import HostToolsError
 from ..pipeline.folder import RunFolder
 from ..pipeline.quiet import quiet_libraries
-from .data_options import data_config
+from .data_options import data_config, same_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,21 +188,13 @@ def _run_data(folder: Path) -> dict[str, Any]:
 def _other_data(table: dict[str, Any], options: Mapping[str, Any]) -> DataConfig | None:
     """Return the data that options name, or None where they are those of the run."""
     given = {name: value for name, value in options.items() if value is not None}
-    if not given or _same(data_config(table, **given).to_dict(), data_config(table).to_dict()):
+    own, named = data_config(table).to_dict(), data_config(table, **given).to_dict()
+    if same_settings(own, named, {*own, *named}):
         return None
     if not {"source", "ppg_file", "data"} & set(given):
         option = next(iter(given)).replace("_", "-")
         raise HostToolsError(f"a run keeps its own division; --{option} goes with data of another --source only")
     return data_config(**given)
-
-
-def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    paths = ("folder", "ppg_file", "labels_file")
-    return all(
-        Path(str(first.get(key))).resolve() == Path(str(second.get(key))).resolve() if key in paths
-        else first.get(key) == second.get(key)
-        for key in {*first, *second}
-    )  # fmt: skip
 
 
 def _columns(folder: Path, tasks: Sequence[str]) -> list[int]:

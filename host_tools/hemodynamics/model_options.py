@@ -12,7 +12,7 @@ from ..errors import HostToolsError
 from ..jsonout import quiet_stdout
 from ..options import PATH, json_option
 from ..parts import shipped_recipe
-from .data_options import data_config, data_options
+from .data_options import check_teacher, data_config, data_options
 
 if TYPE_CHECKING:
     from .recipe import HemoRecipe
@@ -169,6 +169,8 @@ def perform(recipe: HemoRecipe, output: Path | None, last: str) -> HemoRun:
     from ..progress import progress_bars
     from .run import run_hemo_part
 
+    if recipe.training.weights:
+        check_teacher(recipe.source.to_dict(), Path(recipe.training.weights))
     place = output or Path("runs") / recipe.name
     with quiet_stdout(), progress_bars() as new_task:
         return run_hemo_part(recipe, place, last, lambda line: click.echo(line, err=True), new_task)

@@ -69,6 +69,19 @@ def test_evaluation_takes_them_too_and_says_what_two_windows_are_worth(pair, tmp
     assert "must be the folder of a run" in capsys.readouterr().err
 
 
+def test_a_teacher_of_another_division_is_refused(pair, untrained, tmp_path, capsys):
+    """It has learned from people whom the new division tests."""
+    assert run(["train", "hemodynamics", *pair, "--seed", "1", "--output_dir", str(tmp_path / "run")]) == 0
+    weights = ["--teacher_weights", str(tmp_path / "run" / "model.keras"), "--output_dir", str(tmp_path / "small")]
+    capsys.readouterr()
+    assert run(["compress", "hemodynamics", *pair, *weights, "--seed", "2"]) == 2
+    text = capsys.readouterr().err
+    assert "has learned from people who are tested here: data.seed was 1 and is 2" in text and text.count("\n") == 1
+    assert not (tmp_path / "small").exists()
+    assert run(["compress", "hemodynamics", *pair, *weights, "--seed", "1"]) == 0
+    assert run(["compress", "hemodynamics", *weights, "--subjects", "12"]) == 0  # other data: nobody is known
+
+
 def compressed(asked: float, left: int, windows: tuple[int, int, int]):
     """Facts of a run whose network kept `left` of 100 parameters."""
     row = {"name": "teacher", "title": "teacher, float", "mae": {"SBP": 9.0}, "parameters": 100, "active_macs": 50,
