@@ -87,4 +87,5 @@ def _grades(row: Mapping[str, Any]) -> str:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    # Adding 0 turns -0 into 0.
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"

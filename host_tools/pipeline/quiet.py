@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Swallow what native code writes to the standard output and error of this process.
+    """Swallow what native code writes to the standard output and error of this process, and warnings of Python.
 
-    TensorFlow and its converter log past every setting of theirs. Python's own standard error, and with it
-    progress bars, still reaches the user. When the work inside fails, what was swallowed is printed, because it
-    may hold the reason. One at a time, and not beside threads.
+    TensorFlow and its converter log past every setting of theirs, and warn about calls among themselves. Python's own
+    standard error, and with it progress bars, still reaches the user. When the work inside fails, what native code
+    wrote is printed, because it may hold the reason. One at a time, and not beside threads.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stdout.flush()
@@ -28,6 +30,10 @@ def quiet_libraries() -> Iterator[None]:
             os.dup2(log.fileno(), descriptor)
         errors = undo.enter_context(os.fdopen(os.dup(saved), "w", buffering=1))
         undo.enter_context(contextlib.redirect_stderr(errors))
+        undo.callback(logging.disable, logging.root.manager.disable)
+        logging.disable(logging.WARNING)
+        undo.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
         try:
             yield
         except Exception:
