@@ -13,7 +13,15 @@ import numpy as np
 
 from ..errors import DatasetError
 from .agreement import errors_by_stratum, identity_violations, tracking
-from .baselines import BASELINES, CUFF, POPULATION, SUBJECT, baseline_estimates, with_demographics
+from .baselines import (
+    BASELINES,
+    CUFF,
+    DEMOGRAPHICS,
+    POPULATION,
+    SUBJECT,
+    baseline_estimates,
+    with_demographics,
+)
 from .calibration import calibrated
 from .expert_use import expert_use
 from .metrics import STATEMENT, all_errors
@@ -26,6 +34,8 @@ NO_EARLIER_READING = (
     "no tested person has an earlier reading, so that subject mean and last cuff reading have nothing to go by; where "
     "windows share one reading, using it would give an error of 0 by construction"
 )
+
+NO_TRAITS = "nobody's age, sex, height or weight is known, so that demographics have nothing to go by"
 
 
 def evaluate(
@@ -99,7 +109,8 @@ def evaluate(
         "identities": identity_violations(test.tasks, told, test.people),
         "strata": errors_by_stratum(test, told),
         "published": [figure.to_dict() for figure in PUBLISHED_FIGURES],
-        "remarks": [*_few(test, division), *([] if tables[CUFF] or tables[SUBJECT] else [NO_EARLIER_READING])],
+        "remarks": [*_few(test, division), *([] if tables[DEMOGRAPHICS] else [NO_TRAITS]),
+                    *([] if tables[CUFF] or tables[SUBJECT] else [NO_EARLIER_READING])],
     }  # fmt: skip
     if "model, with demographics" in errors:
         report["joined"] = dict(zip(windows.tasks, shares.tolist(), strict=True))

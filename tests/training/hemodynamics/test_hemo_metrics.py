@@ -18,7 +18,7 @@ from thumbnet.training.hemodynamics.baselines import (
     with_demographics,
 )
 from thumbnet.training.hemodynamics.calibration import calibrated, fit_calibration
-from thumbnet.training.hemodynamics.evaluation import NO_EARLIER_READING, evaluate
+from thumbnet.training.hemodynamics.evaluation import NO_EARLIER_READING, NO_TRAITS, evaluate
 from thumbnet.training.hemodynamics.expert_use import expert_use
 from thumbnet.training.hemodynamics.metrics import aami_numbers, bhs_grade, errors_of, ieee_grade
 from thumbnet.training.hemodynamics.protocols import (
@@ -253,7 +253,7 @@ def test_an_evaluation_under_calibration_shows_the_calibrated_model():
 def test_an_evaluation_says_where_nobody_has_an_earlier_reading():
     windows = small_set(list("aabbccdd"), [0] * 8, np.arange(16).reshape(8, 2))
     report = evaluate(windows, divide(windows), windows.labels)
-    assert report["remarks"] == [few_windows(4, 2, 2), NO_EARLIER_READING]
+    assert report["remarks"] == [few_windows(4, 2, 2), NO_TRAITS, NO_EARLIER_READING]
     assert report["errors"]["last cuff reading"] == {}
 
 
