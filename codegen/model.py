@@ -169,8 +169,27 @@ class ScheduleInfo:
 
 
 @dataclass(frozen=True)
+class HeldWindow:
+    """The window in a model's state: ``window``, which ``<prefix>_fill`` takes for pushed.
+
+    Attributes
+    ----------
+    free_bytes : int
+        At the start of the state, which hold nothing until then.
+    """
+
+    free_bytes: int
+
+
+@dataclass(frozen=True)
 class CompiledModel:
-    """Generated sources and everything known about them before linking."""
+    """Generated sources and everything known about them before linking.
+
+    Attributes
+    ----------
+    held : HeldWindow or None
+        Where a model keeps its whole window in the state; None: nowhere.
+    """
 
     prefix: str
     target: str
@@ -183,6 +202,7 @@ class CompiledModel:
     files: Mapping[str, str]
     schedule: ScheduleInfo
     explainer: Callable[[], Explanation] = field(repr=False, compare=False)
+    held: HeldWindow | None = None
 
     @cached_property
     def explanation(self) -> Explanation:

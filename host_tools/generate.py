@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from thumbnet.codegen import GENERATOR, OPTIMIZE, CompiledModel, Limits, compile_model
 from thumbnet.codegen.explain import Explanation
 from thumbnet.codegen.signals import SignalPlan
-from thumbnet.codegen.signals.application import signal_files, with_signals
+from thumbnet.codegen.signals.application import compile_with_signals, signal_files
 from thumbnet.codegen.targets import TARGETS
 
 from .choices import check_choice
@@ -141,9 +141,13 @@ def generate(
     if plan is not None and app:
         schedule = schedule_behind(plan, schedule)
     limits = limits_for(schedule, None if board is None else choose_board(board), max_ram, max_flash)
-    files, cost, compiled = _compile(given, core, engine, prefix, schedule, limits, spread, app, disable, optimize)
-    if plan is not None and compiled is not None:
-        files, cost = _with_signals(compiled, plan, app, files, cost)
+
+    def work(room: Limits) -> tuple[Mapping[str, str], Cost, CompiledModel | None]:
+        return _compile(given, core, engine, prefix, schedule, room, spread, app, disable, optimize)
+
+    files, cost, compiled = work(limits) if plan is None or not app else _with_signals(work, limits, plan)
+    if plan is not None and not app and compiled is not None:
+        files = {**files, **signal_files(compiled, plan, GENERATOR)}
     if board is not None:
         _check_fits(board, cost.state_bytes or 0, cost.weight_bytes)
     changed = write_files(output, files, force=force)
@@ -163,13 +167,19 @@ def generate(
 
 
 def _with_signals(
-    compiled: CompiledModel, plan: SignalPlan, app: bool, files: Mapping[str, str], cost: Cost
-) -> tuple[Mapping[str, str], Cost]:
-    """Add the preprocessing, and bind the device application to both where it is wanted."""
-    if not app:
-        return {**files, **signal_files(compiled, plan, GENERATOR)}, cost
-    both = with_signals(compiled, plan, GENERATOR)
-    return both.files, replace(cost, state_bytes=both.state_bytes)
+    work: Callable[[Limits], tuple[Mapping[str, str], Cost, CompiledModel | None]], limits: Limits, plan: SignalPlan
+) -> tuple[Mapping[str, str], Cost, CompiledModel]:
+    """Compile, and bind the device application to model and preprocessing; the limits are for both."""
+    found: list[Cost] = []
+
+    def alone(room: Limits) -> CompiledModel:
+        _, cost, compiled = work(room)
+        assert compiled is not None
+        found.append(cost)
+        return compiled
+
+    compiled, both = compile_with_signals(alone, limits, plan, GENERATOR)
+    return both.files, replace(found[-1], state_bytes=both.state_bytes), compiled
 
 
 def _compile(

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thumbnet.codegen import GENERATOR, CompiledModel, compile_model
-from thumbnet.codegen.signals.application import SIGNALS, with_signals
+from thumbnet.codegen import GENERATOR, CompiledModel, Limits, compile_model
+from thumbnet.codegen.signals.application import SIGNALS, compile_with_signals
 
 from .boards import Board
 from .build import build_firmware
@@ -70,7 +70,7 @@ class Workbench:
     signals
         Preprocessing to run in front of the model; the device then takes samples of the converter.
     max_ram
-        State that the model may take, in bytes; the board's own limit where it is None.
+        State that the model may take, its preprocessing included, in bytes; the board's own limit where it is None.
     """
 
     def __init__(
@@ -91,18 +91,24 @@ class Workbench:
         self.folder = folder
         self.port = port
         self.schedule = schedule
-        self.compiled: CompiledModel = compile_model(
-            model.tflite,
-            target=board.target,
-            prefix=PREFIX,
-            schedule=schedule,
-            limits=limits_for(schedule, board, max_ram),
-            app=True,
-            disable=disable,
-            optimize=optimize,
-        )
-        if signals is not None:
-            self.compiled = with_signals(self.compiled, signals, GENERATOR)
+
+        def compiled(limits: Limits) -> CompiledModel:
+            return compile_model(
+                model.tflite,
+                target=board.target,
+                prefix=PREFIX,
+                schedule=schedule,
+                limits=limits,
+                app=True,
+                disable=disable,
+                optimize=optimize,
+            )
+
+        room = limits_for(schedule, board, max_ram)
+        if signals is None:
+            self.compiled = compiled(room)
+        else:
+            _, self.compiled = compile_with_signals(compiled, room, signals, GENERATOR)
         self.sources = folder / "sources"
         self._elfs: dict[bool, Path] = {}
         self.compiled.write(self.sources)

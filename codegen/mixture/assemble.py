@@ -18,7 +18,7 @@ from ..explain import Explanation
 from ..library import kernel_files, library_json, manifest, render, stack_bound
 from ..literals import c_array, c_initializer, c_number, check_prefix
 from ..memory import Plan, aligned
-from ..model import CompiledModel, LayerInfo, ScheduleInfo, TensorInfo
+from ..model import CompiledModel, HeldWindow, LayerInfo, ScheduleInfo, TensorInfo
 from ..targets import find_target
 from .describe import explanation, schedule_info
 from .parts import Part, Settings, compile_part
@@ -183,6 +183,7 @@ def _compiled(whole: _Whole, app: bool) -> CompiledModel:
         files,
         info,
         lambda: _explain(whole, info, layers),
+        None if whole.slices is None else HeldWindow(_union_bytes(whole)),
     )
 
 
@@ -222,11 +223,19 @@ def _sizes(wiring: Wiring, slices: Slices | None) -> list[int]:
     return [*sizes, result(wiring.gate).bytes, k * wiring.features, tasks * wiring.features, tasks, k]
 
 
-def _state_bytes(whole: _Whole) -> int:
+def _unit(whole: _Whole) -> int:
     pointers = any(part.holds_pointers for part in whole.ordered)
-    unit = whole.settings.target.pointer_bytes if pointers else 4
-    union = max(part.state_bytes for part in whole.ordered)
-    return -(-(-(-union // unit) * unit + sum(_sizes(whole.wiring, whole.slices))) // unit) * unit
+    return whole.settings.target.pointer_bytes if pointers else 4
+
+
+def _union_bytes(whole: _Whole) -> int:
+    unit = _unit(whole)
+    return -(-max(part.state_bytes for part in whole.ordered) // unit) * unit
+
+
+def _state_bytes(whole: _Whole) -> int:
+    unit = _unit(whole)
+    return -(-(_union_bytes(whole) + sum(_sizes(whole.wiring, whole.slices))) // unit) * unit
 
 
 def _values(

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..choose import Limits
 from ..emit_steps import CTYPES
 from ..errors import OptionError
 from ..library import render
 from ..memory import aligned
 from ..model import CompiledModel, LayerInfo, TensorInfo
 from ..targets import find_target
-from .emit import emit_signals, state_bytes
+from .emit import emit_signals, state_bytes, value_type
 from .integer import IntegerPlan, design
 from .plan import SignalPlan
 from .reference import run_codes
@@ -68,7 +70,7 @@ def with_signals(model: CompiledModel, plan: SignalPlan, generator: str) -> Comp
     files[f"{model.prefix}.json"] = json.dumps(manifest, indent=2) + "\n"
     samples = samples_of(model, plan)
     count = len(plan.channels)
-    window = layout.slices * count if plan.normalise else 0
+    buffers = _buffers(model, plan, constants, layout)
     files["src/tn_app_model.h"] = render(
         "app_signals.h.j2",
         p=model.prefix,
@@ -79,12 +81,12 @@ def with_signals(model: CompiledModel, plan: SignalPlan, generator: str) -> Comp
         layout=layout,
         features=model.inputs[0].shape[-1],
         streamed=model.schedule.slices > 0,
-        window=window,
+        buffers=buffers,
         input_block=4 * samples * count,
         output_block=sum(aligned(t.bytes) for t in model.outputs),
         outputs=model.outputs,
         ctypes=CTYPES,
-        out="int32_t" if plan.normalise else "int8_t",
+        out=value_type(constants),
     )
     codes = model.inputs[0]
     layer = LayerInfo(
@@ -96,9 +98,46 @@ def with_signals(model: CompiledModel, plan: SignalPlan, generator: str) -> Comp
         model_hash=digest,
         inputs=(given,),
         layers=(*model.layers, layer),
-        state_bytes=model.state_bytes + _signals_bytes(constants, window),
+        state_bytes=buffers.state_bytes(model, constants),
         files=files,
     )
+
+
+def compile_with_signals(
+    compile_model: Callable[[Limits], CompiledModel], limits: Limits, plan: SignalPlan, generator: str
+) -> tuple[CompiledModel, CompiledModel]:
+    """Compile a model so that it keeps within limits together with its preprocessing.
+
+    Parameters
+    ----------
+    compile_model : callable
+        Compiles the model alone within limits.
+    limits : Limits
+        Of both together.
+    plan, generator
+        As :func:`with_signals` takes them.
+
+    Returns
+    -------
+    tuple of CompiledModel
+        The model alone, and both together.
+
+    Raises
+    ------
+    OptionError
+        When the plan does not fit the model's input, or nothing fits the limits.
+    """
+    model = compile_model(limits)
+    both = with_signals(model, plan, generator)
+    if limits.excess(both.state_bytes, 0) and limits.ram is not None:
+        added = both.state_bytes - model.state_bytes
+        model = compile_model(replace(limits, ram=max(limits.ram - added, 0)))
+        both = with_signals(model, plan, generator)
+    if limits.excess(both.state_bytes, 0):
+        raise OptionError(
+            f"no schedule fits the limits: with its preprocessing the model takes {both.state_bytes:,} bytes of RAM"
+        )
+    return model, both
 
 
 def signal_files(model: CompiledModel, plan: SignalPlan, generator: str) -> dict[str, str]:
@@ -166,8 +205,43 @@ def _hash(model_hash: str, plan: SignalPlan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _signals_bytes(plan: IntegerPlan, window: int) -> int:
-    return state_bytes(plan) + 4 + 4 * window + aligned(window)
+# --- memory -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Buffers:
+    """Where a window that is normalised lies: nothing of it costs memory that the model has at rest meanwhile.
+
+    Attributes
+    ----------
+    values : int
+        Of the window; 0: slices go to the model as they come.
+    bytes : int
+        Of these.
+    shared : bool
+        They lie where the model works.
+    held : bool
+        Codes are written to the model's own window; otherwise they take a byte a value.
+    """
+
+    values: int
+    bytes: int
+    shared: bool
+    held: bool
+
+    def state_bytes(self, model: CompiledModel, plan: IntegerPlan) -> int:
+        """Of everything: model, preprocessing and window."""
+        apart = 0 if self.shared else aligned(self.bytes)
+        together = max(model.state_bytes, aligned(self.bytes)) if self.shared else model.state_bytes
+        return together + apart + state_bytes(plan) + 4 + (0 if self.held else aligned(self.values))
+
+
+def _buffers(model: CompiledModel, plan: SignalPlan, constants: IntegerPlan, layout: _Layout) -> _Buffers:
+    values = layout.slices * len(plan.channels) if plan.normalise else 0
+    size = values * (2 if constants.narrow else 4)
+    held = values > 0 and model.held is not None and layout.runs == 1
+    shared = values > 0 and (model.held is None or size <= model.held.free_bytes)
+    return _Buffers(values, size, shared, held)
 
 
 # --- what fits ----------------------------------------------------------------------------------------------
@@ -214,7 +288,7 @@ def _check_codes(model: CompiledModel, plan: SignalPlan) -> None:
             )
         if tensor.zero_point != 0:
             raise OptionError(f"signals: the input's zero point is 0 for scaled channels, got {tensor.zero_point}")
-    elif (plan.normalise.scale, plan.normalise.zero_point) != (tensor.scale, tensor.zero_point):
+    elif float(np.float32(plan.normalise.scale)) != tensor.scale or plan.normalise.zero_point != tensor.zero_point:
         raise OptionError(
             f"signals: windows are normalised to scale {plan.normalise.scale:g} and zero point "
             f"{plan.normalise.zero_point}, the model's input has {tensor.scale:g} and {tensor.zero_point}"

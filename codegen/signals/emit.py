@@ -76,11 +76,16 @@ class _Writer:
 
     def _result(self, text: _ChannelText, index: int, channel: IntegerChannel) -> str:
         if self.plan.normalise is not None:
-            return f"slices[{index}] = v;"
+            return f"slices[{index}] = {'(int16_t)' if self.plan.narrow else ''}v;"
         name = f"{self.prefix}_signals_c{index}_scale"
         fields: dict[str, Init] = {"multiplier": channel.multiplier, "shift": channel.shift}
         text.structs.append(_struct("tn_signal_scale", name, fields))
         return f"slices[{index}] = tn_signal_code(&{name}, v);"
+
+
+def value_type(plan: IntegerPlan) -> str:
+    """C type of what a push gives: codes, or values of a window that is normalised when it is complete."""
+    return "int8_t" if plan.normalise is None else "int16_t" if plan.narrow else "int32_t"
 
 
 def state_bytes(plan: IntegerPlan) -> int:
@@ -135,12 +140,11 @@ def emit_signals(plan: IntegerPlan, prefix: str, generator: str, target: Target)
         "newest": writer.newest,
         "resampled": writer.resampled,
         "state_bytes": state_bytes(plan),
-        "out": "int8_t" if normalise is None else "int32_t",
+        "out": value_type(plan),
+        "narrow": plan.narrow,
         "normalise": None
         if normalise is None
-        else c_initializer(
-            {"steps": normalise.steps, "shift": normalise.shift, "zero_point": normalise.zero_point}, {}
-        ),
+        else c_initializer({key: getattr(normalise, key) for key in ("steps", "rest", "least", "shift")}, {}),
     }
     files = {f"src/{prefix}_signals.{ending}": render(f"signals.{ending}.j2", **values) for ending in ("h", "c")}
     return files | {f"src/{name}": text for name, text in kernel_files(["tn_signals.c"], target).items()}

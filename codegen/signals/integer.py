@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError
-from .plan import Biquads, ChannelPlan, MinMax, Resample, Section, SignalPlan
+from .plan import Biquads, ChannelPlan, MinMax, Rectify, Resample, Section, SignalPlan
 
 #: Values lie within plus and minus this.
 LIMIT = 2**28 - 1
@@ -27,6 +27,7 @@ _LARGEST_SHIFT = 30
 _CODE_BITS = 31
 _FEWEST_CODE_BITS = 12
 _LARGEST_CODE_SHIFT = 62
+_NARROW = 16
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,16 @@ class IntegerChannel:
 
 @dataclass(frozen=True)
 class IntegerMinMax:
-    """code = zero_point + round((x - min) * steps / (max - min)), halves up; `steps` codes stand for 0 to 1."""
+    """code = least + floor((2 (x - min) steps + span rest) / (2 span 2**shift)), with span = max - min.
+
+    `steps` / 2**shift codes stand for the whole span, `least` and `rest` / 2**(shift + 1) for its lower end, a half
+    that rounds up included. Where the span is 0 it counts as 1.
+    """
 
     steps: int
     shift: int
-    zero_point: int
+    least: int
+    rest: int
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,9 @@ class IntegerPlan:
         Of the converter.
     point : int
         Bits behind the binary point of a value: value = count * 2**point.
+    narrow : bool
+        Whether a window of values is kept in 16 bits a value: counts that fit, which no step changes, so that codes
+        can be computed in 32 bits.
     ratio : (int, int)
         Slices out per samples in.
     rate : float or None
@@ -106,6 +115,7 @@ class IntegerPlan:
     channels: tuple[IntegerChannel, ...]
     normalise: IntegerMinMax | None
     rate: float | None = None
+    narrow: bool = False
 
 
 def design(plan: SignalPlan) -> IntegerPlan:
@@ -116,10 +126,11 @@ def design(plan: SignalPlan) -> IntegerPlan:
     OptionError
         When a coefficient or a scale is beyond what 32 bits hold; names the channel.
     """
-    point = max(_POINT - plan.bits, 0)
     normalise = None if plan.normalise is None else _min_max(plan.normalise)
+    narrow = normalise is not None and _is_narrow(plan, normalise)
+    point = 0 if narrow else max(_POINT - plan.bits, 0)
     channels = tuple(_channel(c, point) for c in plan.channels)
-    return IntegerPlan(plan.bits, point, plan.ratio, channels, normalise, plan.rate)
+    return IntegerPlan(plan.bits, point, plan.ratio, channels, normalise, plan.rate, narrow)
 
 
 def _channel(channel: ChannelPlan, point: int) -> IntegerChannel:
@@ -211,4 +222,18 @@ def _resample(name: str, step: Resample) -> IntegerResample:
 
 def _min_max(normalise: MinMax) -> IntegerMinMax:
     shift = 8  # scales that are no whole number of codes keep eight more bits
-    return IntegerMinMax(round(2.0**shift / normalise.scale), shift, normalise.zero_point)
+    steps = round(2.0**shift * (normalise.high - normalise.low) / normalise.scale)
+    lower = round(2.0**shift * (normalise.zero_point + normalise.low / normalise.scale))
+    while shift and not (steps | lower) & 1:
+        steps, lower, shift = steps >> 1, lower >> 1, shift - 1
+    least = lower >> shift
+    return IntegerMinMax(steps, shift, least, 2 * (lower - (least << shift)) + (1 << shift))
+
+
+def _is_narrow(plan: SignalPlan, normalise: IntegerMinMax) -> bool:
+    """Whether values are counts of 16 bits at most, and the numerator of every code is below 2**32."""
+    steps = [step for channel in plan.channels for step in channel.steps]
+    largest = (1 << plan.bits) - 1  # span of a window
+    if any(not isinstance(step, Rectify) for step in steps) or plan.bits + bool(steps) > _NARROW:
+        return False
+    return largest * (2 * normalise.steps + normalise.rest) < 2**32

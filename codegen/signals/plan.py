@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import OptionError
 
 MAX_BITS = 24
 MAX_RATIO = 1024
+#: Normalised windows lie within plus and minus this.
+LARGEST_END = 16
 #: Codes that clipping leaves: symmetric, as :mod:`thumbnet.quantize.scaling` trains.
 CODES = 127
 
@@ -90,7 +92,9 @@ class ChannelPlan:
 
 @dataclass(frozen=True)
 class MinMax:
-    """Normalise a whole window to 0..1 by its smallest and largest value, then quantize; a flat window becomes 0.
+    """Bring a whole window between two numbers by its smallest and largest value, then quantize.
+
+    A flat window becomes the lower number everywhere.
 
     Attributes
     ----------
@@ -98,10 +102,14 @@ class MinMax:
         Of the network's input.
     zero_point : int
         Of the network's input.
+    low, high : float
+        What the smallest and the largest value become.
     """
 
     scale: float
     zero_point: int
+    low: float = 0.0
+    high: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -158,7 +166,7 @@ class SignalPlan:
         if self.rate is not None:
             content["rate"] = self.rate
         if self.normalise is not None:
-            content["normalise"] = {"scale": self.normalise.scale, "zero_point": self.normalise.zero_point}
+            content["normalise"] = asdict(self.normalise)
         return content
 
     @classmethod
@@ -169,7 +177,7 @@ class SignalPlan:
             return cls(
                 int(content["bits"]),
                 tuple(_channel_from_dict(c) for c in content["channels"]),
-                None if normalise is None else MinMax(float(normalise["scale"]), int(normalise["zero_point"])),
+                None if normalise is None else _normalise_from_dict(normalise),
                 None if rate is None else float(rate),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -218,9 +226,20 @@ def _check_normalise(normalise: MinMax) -> None:
         raise OptionError(f"signals: normalised windows need an input scale of 2^-14 to 1, got {normalise.scale!r}")
     if not -128 <= normalise.zero_point <= 127:
         raise OptionError(f"signals: the input's zero point is -128 to 127, got {normalise.zero_point}")
+    low, high = normalise.low, normalise.high
+    if not (-LARGEST_END <= low < high <= LARGEST_END):
+        raise OptionError(
+            f"signals: windows are normalised from a lower number to a higher one, within plus and minus "
+            f"{LARGEST_END}, got {low!r} to {high!r}"
+        )
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------
+
+
+def _normalise_from_dict(content: Mapping[str, Any]) -> MinMax:
+    ends = (float(content.get(key, default)) for key, default in (("low", 0), ("high", 1)))
+    return MinMax(float(content["scale"]), int(content["zero_point"]), *ends)
 
 
 def _channel_to_dict(channel: ChannelPlan) -> dict[str, Any]:

@@ -67,11 +67,8 @@ def normalised(plan: IntegerMinMax, window: npt.ArrayLike) -> npt.NDArray[np.int
     """Codes of one channel's window, scaled by its smallest and largest value."""
     values = np.asarray(window, np.int64)
     low = int(values.min())
-    span = int(values.max()) - low
-    if span == 0:
-        return np.full(values.shape, np.clip(plan.zero_point, -128, 127), np.int8)
-    whole = span << plan.shift
-    codes = plan.zero_point + (2 * (values - low) * plan.steps + whole) // (2 * whole)
+    span = max(int(values.max()) - low, 1)  # all of a flat window is its lower end
+    codes = plan.least + (2 * (values - low) * plan.steps + span * plan.rest) // ((2 * span) << plan.shift)
     return np.clip(codes, -128, 127).astype(np.int8)
 
 

@@ -77,12 +77,17 @@ class Library:
         assert done.returncode == 0, done.stderr
         self.c = ctypes.CDLL(str(output))
 
+    @property
+    def kind(self) -> type:
+        """Of a value that waits for its window."""
+        return np.int16 if design(self.plan).narrow else np.int32
+
     def run(self, counts: np.ndarray) -> np.ndarray:
         """Slices (slices, channels) of samples (channels, n)."""
         state = ctypes.create_string_buffer(1 << 20)
         self.c.model_signals_reset(state)
         up, down = self.plan.ratio
-        kind = np.int8 if self.plan.normalise is None else np.int32
+        kind = np.int8 if self.plan.normalise is None else self.kind
         room = np.zeros((-(-up // down), len(counts)), kind)
         parts = []
         for column in np.ascontiguousarray(counts.T, np.int32):
@@ -94,7 +99,7 @@ class Library:
 
     def codes(self, window: np.ndarray) -> np.ndarray:
         """Codes of a window of values, (slices, channels)."""
-        values = np.ascontiguousarray(window, np.int32)
+        values = np.ascontiguousarray(window, self.kind)
         codes = np.zeros(values.shape, np.int8)
         self.c.model_signals_codes(pointer(values), ctypes.c_size_t(len(values)), pointer(codes))
         return codes
@@ -127,6 +132,12 @@ PLANS = {
     "ratio": SignalPlan(16, (eeg(resample(25, 64, 4), high_pass(100)),)),
     "window": SignalPlan(16, (eeg(band_pass()),), MinMax(1 / 255, -128)),
     "odd window": SignalPlan(16, (eeg(resample(1, 4)), eeg(resample(1, 4))), MinMax(0.0071, 3)),
+    "both signs": SignalPlan(16, (eeg(),), MinMax(float(np.float32(1 / 127)), 0, -1, 1)),
+    "rectified window": SignalPlan(15, (eeg(Rectify()), eeg()), MinMax(1 / 255, -128)),
+    "between codes": SignalPlan(16, (eeg(),), MinMax(0.0137, 5, -0.93, 1.21)),
+    "wide window": SignalPlan(24, (eeg(),), MinMax(1 / 127, 0, -1, 1)),
+    "coarse window": SignalPlan(2, (eeg(),), MinMax(1 / 127, 0, -1, 1)),
+    "fine window": SignalPlan(16, (eeg(),), MinMax(2.0**-14, 100, -16, 16)),
 }
 
 
@@ -136,7 +147,7 @@ def test_the_generated_c_is_the_reference(name, tmp_path):
     check_parity(plan, noise(len(plan.channels), 700), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["high-pass", "down", "window"])
+@pytest.mark.parametrize("name", ["high-pass", "down", "window", "both signs", "rectified window", "wide window"])
 def test_rails_saturate_alike(name, tmp_path):
     plan = PLANS[name]
     rails = np.where(np.arange(600) // 50 % 2, 2**31 - 1, -(2**31))
@@ -147,6 +158,38 @@ def test_a_flat_window_is_all_zero_points(tmp_path):
     plan = PLANS["window"]
     check_parity(plan, np.zeros((1, 40), np.int64), tmp_path)
     assert set(run_codes(design(plan), np.zeros((1, 40)))[0]) == {-128}
+
+
+def test_a_flat_window_is_the_lower_end(tmp_path):
+    plan = PLANS["both signs"]
+    check_parity(plan, np.full((1, 40), 321), tmp_path)
+    assert set(run_codes(design(plan), np.full((1, 40), 321))[0]) == {-127}
+
+
+NARROW = {"both signs", "rectified window", "coarse window"}
+
+
+@pytest.mark.parametrize("name", [name for name, plan in PLANS.items() if plan.normalise])
+def test_where_a_window_takes_16_bits_a_value(name):
+    """Counts of 16 bits that no step changes, where codes fit a numerator of 32 bits."""
+    assert design(PLANS[name]).narrow == (name in NARROW or name == "between codes")
+
+
+@pytest.mark.parametrize("bits", range(2, 25))
+def test_normalised_codes_beside_floating_point(bits):
+    """As training normalises: the ends are met, and where a code differs it does so by one, at a tie or its edge."""
+    half = 2 ** (bits - 1)
+    rng = np.random.default_rng(bits)
+    counts = np.clip(np.rint(np.cumsum(rng.normal(0, half / 20, 2000)) % (2 * half) - half), -half, half - 1)
+    counts[[7, 8]] = -half, half - 1
+    constants = design(SignalPlan(bits, (eeg(),), MinMax(float(np.float32(1 / 127)), 0, -1, 1)))
+    codes = run_codes(constants, counts[None])[0].astype(int)
+    assert (codes.min(), codes.max()) == (-127, 127)
+    unit = 127 * (2 * (counts + half) / (2 * half - 1) - 1)
+    assert np.abs(codes - unit).max() <= 0.5 + 1e-9
+    differs = codes != np.round(unit)
+    assert np.all(np.abs(codes - np.round(unit))[differs] == 1)
+    assert np.allclose(np.abs(unit - np.trunc(unit))[differs], 0.5)
 
 
 @st.composite
@@ -170,7 +213,12 @@ def plans(draw):
         if draw(st.booleans()):
             steps.append(Biquads((draw(stable_sections()),)))
         channels.append(ChannelPlan(f"c{index}", draw(st.floats(1e-3, 10)), draw(st.floats(1e-2, 100)), tuple(steps)))
-    normalise = draw(st.one_of(st.none(), st.builds(MinMax, st.floats(1e-3, 1), st.integers(-128, 127))))
+    normalise = draw(
+        st.one_of(
+            st.none(),
+            st.builds(MinMax, st.floats(1e-3, 1), st.integers(-128, 127), st.floats(-2, 0), st.floats(0.1, 2)),
+        )
+    )
     return SignalPlan(draw(st.integers(2, 24)), tuple(channels), normalise)
 
 
@@ -229,6 +277,8 @@ def test_a_high_pass_comes_to_rest():
         (lambda: SignalPlan(16, (eeg(Resample(1, 2, (1.0,))), eeg())), "resampled by one ratio, got 1/1, 1/2"),
         (lambda: SignalPlan(16, (eeg(),), MinMax(2.0, 0)), "input scale"),
         (lambda: SignalPlan(16, (eeg(),), MinMax(0.01, 200)), "zero point"),
+        (lambda: SignalPlan(16, (eeg(),), MinMax(0.01, 0, 1, 1)), "from a lower number to a higher one"),
+        (lambda: SignalPlan(16, (eeg(),), MinMax(0.01, 0, float("nan"), 1)), "within plus and minus 16, got nan to 1"),
         (lambda: design(SignalPlan(16, (eeg(Biquads(((1e12, 0, 0, 1, 0, 0),))),))), "beyond what 32 bits hold"),
         (lambda: design(SignalPlan(16, (eeg(count=1e20),))), "which no scale can hold"),
         (lambda: run_codes(design(SignalPlan(16, (eeg(),))), np.zeros((2, 5))), r"have the shape \(1, n\)"),

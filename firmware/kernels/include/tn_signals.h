@@ -44,11 +44,13 @@ typedef struct {
     uint8_t shift; /* 1 to 62 */
 } tn_signal_scale;
 
-/* Normalisation of a window: `steps` / 2^shift codes stand for its whole span. */
+/* Normalisation of a window: `steps` / 2^shift codes stand for its whole span, `least` and `rest` / 2^(shift + 1) for
+ * its lower end, rounding included: code = least + (2 (x - min) steps + span rest) / (2 span 2^shift), rounded down. */
 typedef struct {
     int32_t steps;
+    int32_t rest; /* 2^shift to 3 2^shift */
+    int32_t least;
     uint8_t shift;
-    int8_t zero_point;
 } tn_min_max;
 
 /* A sample of a converter of `bits` bits, clipped to it, with `point` bits behind the binary point. */
@@ -79,9 +81,12 @@ void tn_resample_put(const tn_resample *p, int32_t *history, uint16_t *newest, i
 /* Output of the filter number `phase`. */
 int32_t tn_resample_get(const tn_resample *p, const int32_t *history, unsigned newest, unsigned phase);
 
-/* Codes of a window of n values of one channel, `step` elements apart in `window` and in `out`. A flat window gives zero
- * points. n: at least 1. */
+/* Codes of a window of n values of one channel, `step` elements apart in `window` and in `out`. All of a flat window is
+ * its lower end. n: at least 1. */
 void tn_min_max_codes(const tn_min_max *p, const int32_t *window, size_t n, size_t step, int8_t *out);
+
+/* The same of counts, in 32 bits: span (2 steps + rest) stays below 2^32. */
+void tn_min_max_codes_s16(const tn_min_max *p, const int16_t *window, size_t n, size_t step, int8_t *out);
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,11 @@ int32_t tn_resample_get(const tn_resample *p, const int32_t *history, unsigned n
     return saturated(sum >> p->shift);
 }
 
+static int8_t min_max_code(int32_t code)
+{
+    return (int8_t)(code < -128 ? -128 : code > 127 ? 127 : code);
+}
+
 void tn_min_max_codes(const tn_min_max *p, const int32_t *window, size_t n, size_t step, int8_t *out)
 {
     int32_t low = window[0];
@@ -51,12 +56,29 @@ void tn_min_max_codes(const tn_min_max *p, const int32_t *window, size_t n, size
         low = value < low ? value : low;
         high = value > high ? value : high;
     }
-    const int64_t whole = (int64_t)(high - low) << p->shift;
+    const int64_t span = high > low ? (int64_t)high - low : 1;
+    const int64_t whole = (2 * span) << p->shift;
     for (size_t i = 0; i < n; ++i) {
-        int64_t code = p->zero_point;
-        if (whole > 0) {
-            code += (2 * (int64_t)(window[i * step] - low) * p->steps + whole) / (2 * whole);
-        }
-        out[i * step] = (int8_t)(code < -128 ? -128 : code > 127 ? 127 : code);
+        const int64_t above = (int64_t)window[i * step] - low;
+        out[i * step] = min_max_code(p->least + (int32_t)((2 * above * p->steps + span * p->rest) / whole));
+    }
+}
+
+void tn_min_max_codes_s16(const tn_min_max *p, const int16_t *window, size_t n, size_t step, int8_t *out)
+{
+    int32_t low = window[0];
+    int32_t high = window[0];
+    for (size_t i = 1; i < n; ++i) {
+        const int32_t value = window[i * step];
+        low = value < low ? value : low;
+        high = value > high ? value : high;
+    }
+    const uint32_t span = high > low ? (uint32_t)(high - low) : 1u;
+    const uint32_t whole = (2u * span) << p->shift;
+    const uint32_t steps = 2u * (uint32_t)p->steps;
+    const uint32_t rest = span * (uint32_t)p->rest;
+    for (size_t i = 0; i < n; ++i) {
+        const uint32_t above = (uint32_t)(window[i * step] - low);
+        out[i * step] = min_max_code(p->least + (int32_t)((above * steps + rest) / whole));
     }
 }
