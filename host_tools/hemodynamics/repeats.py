@@ -15,7 +15,7 @@ from ..pipeline.context import Say
 from ..pipeline.folder import RUN_FILE, write_json
 from ..text import new_table, open_console
 from .evaluate import REPORT, write_evaluation
-from .judging import judge_run
+from .judging import MODEL, TITLES, judge_run
 from .recipe import HemoRecipe
 from .run import HemoRun, run_hemo_part
 
@@ -115,7 +115,7 @@ def summarise(reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
         "windows": [report["windows"] for report in reports.values()],
         "subjects": [report["subjects"] for report in reports.values()],
         "units": {task: row["unit"] for task, row in first["errors"]["model"].items()},
-        "models": _without_copies(models),
+        "models": models,
         "absent": absent,
         "remarks": [*remarks, *([_CAUTION] if len(reports) > 1 else [])],
         "statement": first["statement"],
@@ -124,9 +124,10 @@ def summarise(reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _named(report: Mapping[str, Any]) -> dict[str, Any]:
     """Errors by the names that a table shows."""
-    title = report["model"]
-    return {name.replace("model", title, 1) if name.startswith("model") else name: row
-            for name, row in report["errors"].items()}  # fmt: skip
+    errors, title = report["errors"], report["model"]
+    if errors["model"] == errors.get(TITLES[MODEL]):
+        title = TITLES[MODEL]  # nothing was removed from it
+    return {name.replace("model", title, 1) if name.startswith("model") else name: row for name, row in errors.items()}
 
 
 def _spread(rows: Sequence[Mapping[str, Any]], tables: Sequence[Mapping[str, Any]], task: str) -> dict[str, Any]:
@@ -143,15 +144,6 @@ def _spread(rows: Sequence[Mapping[str, Any]], tables: Sequence[Mapping[str, Any
     pairs = [(row[task]["mae"], other["mae"]) for row, other in zip(rows, others, strict=True) if other]
     found["better"] = sum(own < other for own, other in pairs) if pairs else None
     return found
-
-
-def _without_copies(models: Mapping[str, Any]) -> dict[str, Any]:
-    """Models but those that say the same as one before: a network that nothing was removed from."""
-    kept: dict[str, Any] = {}
-    for name, table in models.items():
-        if table not in kept.values():
-            kept[name] = table
-    return kept
 
 
 def print_repeats(summary: Mapping[str, Any]) -> None:

@@ -89,3 +89,25 @@ def test_the_published_sample_goes_through(tmp_path, shared_dir):
     parity = thumbnet("parity", small / "model.bundle", "--board", "host", "--windows", "8", "--json", timeout=3000)
     assert parity.code == 0, parity.err
     assert parity.json["mismatches"] == 0
+
+
+def test_divisions_of_real_people(tmp_path, shared_dir):
+    """Two networks of one pass each: what is checked is the table, not its figures."""
+    data = ["--source", "ppg-bp", "--data", shared_dir / "data" / "ppg" / "ppg-bp"]
+    words = ["evaluate", "hemodynamics", *data, *OPTIONS, "--aware_epochs", "0", "--output_dir", tmp_path, "--json",
+             "--repeats"]  # fmt: skip
+    first = thumbnet(*words, "1", timeout=3000)
+    assert first.code == 0, first.err
+    both = thumbnet(*words, "2", timeout=3000)
+    assert both.code == 0, both.err
+    assert both.err.count("up to date") >= 4  # data, train, compress and evaluate of the first division
+    summary = both.json
+    assert [row["test"] for row in summary["subjects"]] == [44, 44]
+    assert list(summary["models"]["demographics only"]) == ["SBP", "DBP", "HR"]
+    assert set(summary["models"]) >= {"compressed network, int8", "network, float, with demographics"}
+    assert summary["absent"] == ["subject mean", "last cuff reading"]
+    own = [table.json["models"]["compressed network, int8"]["SBP"]["mae"]["values"][0] for table in (first, both)]
+    assert own[0] == own[1]
+    # Real figures, fixed by the data: what a mean and demographics say about these people.
+    demographics = summary["models"]["demographics only"]["SBP"]["mae"]["values"]
+    assert demographics[0] == pytest.approx(12.6, abs=0.1)
