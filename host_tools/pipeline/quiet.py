@@ -16,9 +16,11 @@ def quiet_libraries() -> Iterator[None]:
     """Swallow what native code writes to the standard output and error of this process, and warnings of Python.
 
     TensorFlow and its converter log past every setting of theirs, and warn about calls among themselves. Python's own
-    standard error, and with it progress bars, still reaches the user. When the work inside fails, what native code
-    wrote is printed, because it may hold the reason. One at a time, and not beside threads.
+    standard error, and with it progress bars, still reaches the user. When the work inside fails without a sentence for
+    the user, what native code wrote is printed, because it may hold the reason. One at a time, and not beside threads.
     """
+    from ..cli import is_user_error
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stdout.flush()
     sys.stderr.flush()
@@ -36,9 +38,11 @@ def quiet_libraries() -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
-        except Exception:
-            log.seek(0)
-            errors.write(log.read().decode(errors="replace"))
+        except Exception as error:
+            # A mistake of the user's has its sentence; the log would bury it.
+            if not is_user_error(error):
+                log.seek(0)
+                errors.write(log.read().decode(errors="replace"))
             raise
         finally:
             sys.stdout.flush()

@@ -8,6 +8,7 @@ import sys
 import warnings
 
 import pytest
+from thumbnet.host_tools.errors import HostToolsError
 from thumbnet.host_tools.pipeline.quiet import quiet_libraries
 
 
@@ -30,3 +31,10 @@ def test_what_was_swallowed_is_told_when_the_work_fails(capfd):
         os.write(2, b"why it failed\n")
         raise ValueError("of ours")
     assert "why it failed" in capfd.readouterr().err
+
+
+def test_a_mistake_of_the_user_is_one_sentence(capfd):
+    with pytest.raises(HostToolsError), quiet_libraries():
+        os.write(2, b"no GPU was found\n")
+        raise HostToolsError("the network x.keras does not exist")
+    assert capfd.readouterr().err == ""
