@@ -22,6 +22,7 @@ def command(run: Path, output: Path | None, as_json: bool) -> None:
 
     report = write_report(RunFolder.open(run), output)
     if as_json:
-        emit("report/1", {key: value for key, value in report.items() if key != "schema"})
+        schema = str(report["schema"]).removeprefix("thumbnet.")
+        emit(schema, {key: value for key, value in report.items() if key != "schema"})
     else:
         click.echo((output or run) / "report.html")

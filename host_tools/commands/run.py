@@ -82,10 +82,10 @@ def perform_hemodynamics(
     path: Path, data: Path | None, output: Path | None, boards: Sequence[str], as_json: bool
 ) -> int:
     """Run a recipe about hemodynamic parameters, print what came of it, and return the exit code."""
-    from ..hemodynamics.printing import print_boards, print_compression, print_training
     from ..hemodynamics.recipe import load_hemo_recipe
     from ..hemodynamics.whole import run_hemo_recipe
     from ..progress import progress_bars
+    from ..report.hemo_summary import print_summary
 
     recipe = load_hemo_recipe(path)
     if data is not None:
@@ -94,13 +94,11 @@ def perform_hemodynamics(
         recipe = recipe.model_copy(update={"boards": recipe.boards.model_copy(update={"names": tuple(boards)})})
     place = output or Path("runs") / recipe.name
     with quiet_stdout(), progress_bars() as new_task:
-        run, report, complaints = run_hemo_recipe(recipe, place, lambda line: click.echo(line, err=True), new_task)
+        report, complaints = run_hemo_recipe(recipe, place, lambda line: click.echo(line, err=True), new_task)
     if as_json:
-        emit("hemodynamics-report/1", report)
+        emit("hemodynamics-report/1", {key: value for key, value in report.items() if key != "schema"})
     else:
-        print_training(run)
-        print_compression(run)
-        print_boards(report["boards"])
+        print_summary(report, place / "report.html")
     for complaint in complaints:
         click.echo(f"thumbnet: {complaint}", err=True)
     return 1 if complaints else 0

@@ -1,43 +1,38 @@
-"""Stage `compress` of a run about hemodynamic parameters: prune, teach again, quantize, bundle; a row for each step."""
+"""Stage `compress` of a run about hemodynamic parameters: int8 networks, their bundles, and what their integers say."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..oracle import open_oracle
 from ..pipeline.compress import spread
 from ..pipeline.firmware import PARITY_WINDOWS
-from ..pipeline.folder import write_json
 from ..pipeline.hashing import versions
 from ..pipeline.quiet import quiet_libraries
-from .run import MODEL, MODEL_CODE, PACKAGES, STANDARD, STUDENT, HemoRun, describe_network, judge, judge_estimates
+from .integers import integer_estimates
+from .networks import MODEL, NETWORK_CODE, PACKAGES, STANDARD, STUDENT, load_network, load_standard
+from .prune import material_of
+from .rows import AWARE, INT8, TEACHER_INT8, TITLES, Rows
 
 if TYPE_CHECKING:
     from thumbnet.quantize.bundle import Bundle
     from thumbnet.quantize.mixture import LoweredMixture
-    from thumbnet.quantize.mixture_points import MixtureMaterial
     from thumbnet.training.hemodynamics.learning import Standard
-    from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe
 
-TABLE, BUNDLE, ESTIMATES = "compression.json", "model.bundle", "test_int8.npz"
-_CODE = (*MODEL_CODE, "quantize", "codegen/mixture", "host_tools/hemodynamics", "host_tools/oracle.py")
+    from .run import HemoRun
+
+BUNDLE, ESTIMATES, FOLDER = "model.bundle", "test_int8.npz", "compression"
+_CODE = (*NETWORK_CODE, "training/hemodynamics/lowering.py", "quantize", "codegen/mixture", "host_tools/oracle.py",
+         *(f"host_tools/hemodynamics/{name}.py" for name in ("compress", "integers", "prune", "rows")))  # fmt: skip
 _PACKAGES = (*PACKAGES, "tflite-micro", "ai-edge-litert")
-_NETWORK = ("config", "parameters", "active_macs", "most_active")
-_TITLES = {
-    "teacher": "teacher, float",
-    "pruned": "pruned, not trained again",
-    "retrained": "pruned, trained on labels",
-    "one-way": "pruned, one-way distillation",
-    "two-way": "pruned, bidirectional distillation",
-    "int8": "int8 after training",
-    "aware": "int8, trained with its rounding",
-    "device": "int8 as a device computes it, by the oracle",
-}
+_OWN = {"window_passes", "aware_epochs", "aware_learning_rate", "calibration_windows"}
+"""Keys of `[compression]` that decide this stage."""
 
 
 def compress(run: HemoRun) -> dict[str, Any]:
@@ -45,9 +40,9 @@ def compress(run: HemoRun) -> dict[str, Any]:
     recipe = run.recipe
     depends = {
         "data": run.folder.facts("data")["sha256"],
-        "model": run.output_hash("train", MODEL),
+        "networks": [run.output_hash("train", MODEL), run.output_hash("prune", STUDENT)],
         "standard": run.output_hash("train", STANDARD),
-        "compression": recipe.compression.model_dump(),
+        "compression": recipe.compression.model_dump(include=_OWN),
         "training": [recipe.training.seed, recipe.training.batch_size, recipe.training.patience],
         "windows": recipe.boards.windows,
         "versions": versions(_PACKAGES),
@@ -57,163 +52,118 @@ def compress(run: HemoRun) -> dict[str, Any]:
 
 @quiet_libraries()
 def _work(run: HemoRun, folder: Path) -> dict[str, Any]:
-    from thumbnet.quantize.errors import ConversionError
-    from thumbnet.quantize.mixture import lower_mixture
-    from thumbnet.training.loop import seed_everything
-
-    from .run import load_network
-
-    seed_everything(run.recipe.training.seed)
-    table = run.recipe.compression
-    teacher = load_network(run.folder.output(MODEL))
-    standard = _standard(run)
-    steps = _Steps(run, standard)
-    steps.add("teacher", teacher)
-    student = _student(run, teacher, steps)
-    student.save(folder / STUDENT)
-    facts: dict[str, Any] = {"why_no_bundle": None}
-    try:
-        lowered = lower_mixture(student, _calibration(run))
-    except ConversionError as error:
-        # Such networks are trained and compressed all the same.
-        facts["why_no_bundle"] = str(error)
-    else:
-        _quantize(run, lowered, steps)
-        files = lowered.convert()
-        bundle = _bundle(run, lowered, files, standard)
-        bundle.write(folder / BUNDLE)
-        np.save(folder / PARITY_WINDOWS, _parity_windows(run))
-        steps.add_copy("device", _as_the_device(run, bundle, folder))
-        facts["bytes"] = {name: len(data) for name, data in files.items()}
-    facts |= {"rows": steps.rows, "table": table.model_dump(), "network": describe_network(student)}
-    write_json(folder / TABLE, {"schema": "thumbnet.hemodynamics-compression/1", **facts})
-    return facts
+    return _Work(run, folder).facts()
 
 
-class _Steps:
-    """Rows of the table so far."""
+class _Work:
+    """One run of the stage."""
 
-    def __init__(self, run: HemoRun, standard: Standard) -> None:
-        self.run, self.standard = run, standard
-        self.rows: list[dict[str, Any]] = []
+    def __init__(self, run: HemoRun, folder: Path) -> None:
+        self.run, self.folder = run, folder
+        self.pruned = run.folder.facts("prune")
+        self.standard: Standard = load_standard(run.folder.output(STANDARD))
+        self.rows = Rows(run, self.standard, self.pruned["rows"])
+        self.bundles: dict[str, str] = {}
+        self.files: dict[str, int] = {}
+        self.missing: list[dict[str, str]] = []
 
-    def add(self, name: str, model: Lsm2oe, network: dict[str, Any] | None = None) -> None:
-        """Judge a network on the held-out windows and keep the row."""
-        self._keep(name, network or describe_network(model), judge(self.run, model, self.standard))
+    def facts(self) -> dict[str, Any]:
+        """Make every int8 network; a network that is for no device is trained and compressed all the same."""
+        from thumbnet.quantize.errors import ConversionError
+        from thumbnet.quantize.mixture import lower_mixture
+        from thumbnet.training.loop import seed_everything
 
-    def add_copy(self, name: str, estimated: np.ndarray[Any, Any]) -> None:
-        """Keep a row for other estimates of the last row's network."""
-        network = {key: self.rows[-1][key] for key in _NETWORK}
-        errors = judge_estimates(self.run, estimated, self.standard)
-        self._keep(name, network, {**errors, "served": self.rows[-1]["served"]})
-
-    def _keep(self, name: str, network: dict[str, Any], quality: dict[str, Any]) -> None:
-        found = {"name": name, "title": _TITLES[name], **network, **quality}
-        found["gain_kept"] = None if not self.rows else _kept(self.rows[0], found)
-        self.rows.append(found)
-
-
-def _kept(teacher: dict[str, Any], found: dict[str, Any]) -> dict[str, float | None]:
-    """Share of the teacher's gain over the mean predictor that is left, per task; None where it had none."""
-    return {
-        task: found["gain"][task] / gain if gain is not None and gain > 0 else None
-        for task, gain in teacher["gain"].items()
-    }
-
-
-def _standard(run: HemoRun) -> Standard:
-    from thumbnet.training.hemodynamics.learning import Standard
-
-    return Standard.from_dict(json.loads(run.folder.output(STANDARD).read_text(encoding="utf-8")))
-
-
-def _material(run: HemoRun, epochs: int, rate: float) -> MixtureMaterial:
-    from thumbnet.quantize.mixture_points import MixtureMaterial
-
-    standard, table = _standard(run), run.recipe.compression
-    windows, labels = run.part("train")
-    checks, expected = run.part("validation")
-    settings = replace(
-        run.recipe.training.settings(), epochs=epochs, learning_rate=rate, window_passes=table.window_passes
-    )
-    return MixtureMaterial(windows, standard.apply(labels), checks, standard.apply(expected), settings)
-
-
-def _student(run: HemoRun, teacher: Lsm2oe, steps: _Steps) -> Lsm2oe:
-    """Prune and train again; the teacher itself where nothing is to be removed and nothing to be learned."""
-    from thumbnet.quantize.mixture_points import copy_mixture, distill_mixture, prune_mixture
-    from thumbnet.quantize.mixture_sizes import smaller_sizes
-
-    table = run.recipe.compression
-    if not table.target_sparsity:
-        return copy_mixture(teacher)
-    small = smaller_sizes(teacher.config, table.target_sparsity, or_least=True)
-    pruned = prune_mixture(teacher, small, run.part("train")[0])
-    steps.add("pruned", pruned)
-    material = _material(run, table.epochs, table.learning_rate)
-    ways = {"none": "retrained"}.get(table.distillation, table.distillation)
-    wanted = [name for name in ("retrained", "one-way", "two-way") if name == ways or table.compare]
-    students = {}
-    for name in wanted:
-        student = copy_mixture(pruned)
-        task = run.new_task(_TITLES[name], material.settings.passes(len(material.windows)) * len(material.windows))
-        if name == "retrained":
-            material.train(student, advance=task)
+        seed_everything(self.run.recipe.training.seed)
+        (self.folder / FOLDER).mkdir()
+        windows = self._calibration()
+        if len(self.pruned["rows"]) > 1:
+            try:
+                lowered = lower_mixture(load_network(self.run.folder.output(MODEL)), windows)
+                self._point(TEACHER_INT8, lowered, self.pruned["rows"][0], at=1)
+            except ConversionError as error:
+                self._miss(TEACHER_INT8, error)
+        why = None
+        try:
+            lowered = lower_mixture(load_network(self.run.folder.output(STUDENT)), windows)
+        except ConversionError as error:
+            why = str(error)
+            self._miss(INT8, error)
         else:
-            distill_mixture(teacher, student, material, table.given(name == "two-way"), task)
-        steps.add(name, student)
-        students[name] = student
-    return students[ways]
+            self._student(lowered)
+        return {"rows": self.rows.rows, "missing": self.missing, "network": self.pruned["network"],
+                "table": self.run.recipe.compression.model_dump(), "bundles": self.bundles, "bytes": self.files,
+                "why_no_bundle": why}  # fmt: skip
+
+    def _student(self, lowered: LoweredMixture) -> None:
+        from thumbnet.quantize.mixture_points import train_lowered
+
+        table = self.run.recipe.compression
+        name, bundle, found = self._point(INT8, lowered, self.pruned["network"])
+        if table.aware_epochs:
+            material = material_of(self.run, table.aware_epochs, table.aware_learning_rate)
+            count = material.settings.passes(len(material.windows)) * len(material.windows)
+            train_lowered(lowered, material, self.run.new_task(TITLES[AWARE], count))
+            name, bundle, found = self._point(AWARE, lowered, self.pruned["network"])
+        # What is deployed has the name that every other stage looks for.
+        (self.folder / self.bundles[name]).replace(self.folder / BUNDLE)
+        self.bundles[name] = BUNDLE
+        self.files = {part: len(data) for part, data in bundle.files.items()}
+        windows, places = self.run.loaded.windows, found["places"]
+        np.savez(self.folder / ESTIMATES, estimates=found["estimates"], chosen=found["chosen"], places=places,
+                 labels=windows.labels[places])  # fmt: skip
+        np.save(self.folder / PARITY_WINDOWS, self._parity_windows())
+
+    def _point(
+        self, name: str, lowered: LoweredMixture, network: Mapping[str, Any], at: int = -1
+    ) -> tuple[str, Bundle, dict[str, np.ndarray[Any, Any]]]:
+        """Convert, keep the bundle, let its integers judge the held-out windows; name, bundle and estimates."""
+        with _quiet_converter():
+            bundle = _bundle(self.run, lowered, self.standard)
+        self.bundles[name] = f"{FOLDER}/{name}.bundle"
+        bundle.write(self.folder / self.bundles[name])
+        windows, division = self.run.loaded.windows, self.run.loaded.division
+        places = np.union1d(division.test, division.known)
+        task = self.run.new_task(f"{TITLES[name]}, on the host", len(places))
+        estimates, chosen = integer_estimates(bundle.tflite, windows.signals[places], task)
+        tested = np.searchsorted(places, division.test)
+        self.rows.add_int8(name, network, estimates[tested], chosen[tested].mean(axis=0).tolist(), at)
+        return name, bundle, {"estimates": estimates, "chosen": chosen, "places": places}
+
+    def _miss(self, name: str, error: Exception) -> None:
+        self.missing.append({"name": name, "title": TITLES[name], "why": str(error)})
+
+    def _calibration(self) -> np.ndarray[Any, Any]:
+        windows, _ = self.run.part("train")
+        recipe = self.run.recipe
+        count = min(recipe.compression.calibration_windows, len(windows))
+        return windows[np.sort(np.random.default_rng(recipe.training.seed).permutation(len(windows))[:count])]
+
+    def _parity_windows(self) -> np.ndarray[Any, Any]:
+        """Held-out windows as codes, int8 (windows, 1, samples, 1), spread over all of them."""
+        windows, _ = self.run.part("test")
+        return np.round(windows[spread(len(windows), self.run.recipe.boards.windows)] * 127).astype(np.int8)
 
 
-def _calibration(run: HemoRun) -> np.ndarray[Any, Any]:
-    windows, _ = run.part("train")
-    count = min(run.recipe.compression.calibration_windows, len(windows))
-    return windows[np.sort(np.random.default_rng(run.recipe.training.seed).permutation(len(windows))[:count])]
+@contextlib.contextmanager
+def _quiet_converter() -> Iterator[None]:
+    """Keep the converter's remarks on ranges and saved models away: both are as they are meant to be."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logger.setLevel(before)
 
 
-def _quantize(run: HemoRun, lowered: LoweredMixture, steps: _Steps) -> None:
-    """Quantize in place, with training where the recipe says so."""
-    from thumbnet.quantize.mixture_points import train_lowered
-
-    table = run.recipe.compression
-    network = {key: steps.rows[-1][key] for key in _NETWORK}
-    steps.add("int8", lowered.assembled(rounded=True), network)
-    if table.aware_epochs:
-        material = _material(run, table.aware_epochs, table.aware_learning_rate)
-        task = run.new_task(_TITLES["aware"], material.settings.passes(len(material.windows)) * len(material.windows))
-        train_lowered(lowered, material, task)
-        steps.add("aware", lowered.assembled(rounded=True), network)
-
-
-def _as_the_device(run: HemoRun, bundle: Bundle, folder: Path) -> np.ndarray[Any, Any]:
-    """Estimates of the held-out windows in integers alone, and which are kept beside the labels."""
-    from thumbnet.codegen.mixture.arithmetic import VALUE_BITS
-
-    windows, labels = run.part("test")
-    oracle = open_oracle(bundle.tflite)
-    task = run.new_task("int8 on the host", len(windows))
-    values = []
-    for window in np.round(windows * 127).astype(np.int8):
-        values.append(np.asarray(oracle.run([window[None]])[0], float).reshape(-1))
-        task(1)
-    estimated: np.ndarray[Any, Any] = np.stack(values) / 2**VALUE_BITS
-    np.savez(folder / ESTIMATES, estimates=estimated, labels=labels, places=run.loaded.division.test)
-    return estimated
-
-
-def _parity_windows(run: HemoRun) -> np.ndarray[Any, Any]:
-    """Held-out windows as codes, int8 (windows, 1, samples, 1), spread over all of them."""
-    windows, _ = run.part("test")
-    return np.round(windows[spread(len(windows), run.recipe.boards.windows)] * 127).astype(np.int8)
-
-
-def _bundle(run: HemoRun, lowered: LoweredMixture, files: dict[str, bytes], standard: Standard) -> Bundle:
+def _bundle(run: HemoRun, lowered: LoweredMixture, standard: Standard) -> Bundle:
     from thumbnet.codegen.mixture.plan import Mixture, Task
     from thumbnet.quantize.mixture_bundle import mixture_bundle
     from thumbnet.training.hemodynamics.tasks import task_of
 
-    facts = run.folder.facts("data")
+    facts, files = run.folder.facts("data"), lowered.convert()
     rows = zip(facts["tasks"], standard.mean, standard.deviation, strict=True)
     mixture = Mixture(
         gate=files["gate.tflite"],

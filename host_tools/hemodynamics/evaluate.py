@@ -10,11 +10,12 @@ import click
 
 from ..jsonout import dumps
 from ..text import new_table, open_console
+from .judging import BUNDLE, TITLES
 
 if TYPE_CHECKING:
     from .judging import Judged
 
-REPORT = "evaluation.json"
+REPORT, PLOTS = "evaluation.json", "plots"
 
 
 def write_evaluation(report: Mapping[str, Any], judged: Judged, folder: Path) -> None:
@@ -25,7 +26,10 @@ def write_evaluation(report: Mapping[str, Any], judged: Judged, folder: Path) ->
     (folder / REPORT).write_text(dumps("evaluate-hemodynamics/1", report) + "\n", encoding="utf-8")
     tested = judged.data.division.test
     test = judged.data.windows.take(tested)
-    save_plots(folder / "plots", test.tasks, test.labels, judged.estimated[tested], test.subjects, judged.title)
+    save_plots(folder / PLOTS, test.tasks, test.labels, judged.estimated[tested], test.subjects, judged.title)
+    if judged.device is not None:
+        told = judged.device.estimated[tested]
+        save_plots(folder / PLOTS / "int8", test.tasks, test.labels, told, test.subjects, TITLES[BUNDLE])
 
 
 def print_evaluation(report: Mapping[str, Any]) -> None:
@@ -65,6 +69,8 @@ def _print_rest(report: Mapping[str, Any]) -> None:
     if "experts" in report:
         served = ", ".join(f"{100 * share:.0f}" for share in report["experts"]["served"])
         click.echo(f"windows served by each expert, %: {served}; evenness {report['experts']['evenness']:.2f}")
+    if "device" in report:
+        _print_device(report["device"])
     if "rejections" in report:
         found = report["rejections"]
         click.echo(
@@ -78,6 +84,13 @@ def _print_rest(report: Mapping[str, Any]) -> None:
         click.echo(f"published, {row['model']} on {row['data']} ({row['protocol']}): {told}")
     for line in (report["protocol"]["label"], *report["protocol"]["leaks"], *report["remarks"], report["statement"]):
         click.echo(line)
+
+
+def _print_device(device: Mapping[str, Any]) -> None:
+    """Who is served by the integers' own choice."""
+    served = ", ".join(f"{100 * share:.0f}" for share in device["experts"]["served"])
+    same = "" if "same_experts" not in device else f"; the float network's experts in {device['same_experts']:.1%}"
+    click.echo(f"the same on the device, %: {served}; evenness {device['experts']['evenness']:.2f}{same}")
 
 
 def _grades(row: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from thumbnet.training.hemodynamics.sources import Data, DataConfig
 
-DATA, MODEL, BUNDLE = "data.json", "model.keras", "model.bundle"
+DATA, MODEL, BUNDLE, INTEGERS = "data.json", "model.keras", "model.bundle", "test_int8.npz"
 FEATURES = "pulse features"
 TITLES = {MODEL: "network, float", "student.keras": "compressed network, float", BUNDLE: "compressed network, int8"}
 
@@ -52,6 +52,22 @@ def read_estimates(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class OnDevice:
+    """What the integers of a run's bundle say.
+
+    Attributes
+    ----------
+    estimated : numpy.ndarray
+        Shape (N, tasks); NaN for windows that are neither tested nor known readings.
+    chosen : numpy.ndarray
+        bool (tested windows, experts): which experts ran.
+    """
+
+    estimated: np.ndarray[Any, Any]
+    chosen: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
 class Judged:
     """Whose estimates of which windows are judged.
 
@@ -69,6 +85,8 @@ class Judged:
         Estimates of other models.
     weights : numpy.ndarray or None
         Routing of the tested windows.
+    device : OnDevice, optional
+        Of a run with a bundle.
     """
 
     title: str
@@ -78,6 +96,7 @@ class Judged:
     estimated: np.ndarray[Any, Any]
     others: dict[str, np.ndarray[Any, Any]]
     weights: np.ndarray[Any, Any] | None = None
+    device: OnDevice | None = None
 
     def report(self) -> dict[str, Any]:
         """Return the table of :func:`thumbnet.training.hemodynamics.evaluation.evaluate`, and whose it is."""
@@ -86,7 +105,23 @@ class Judged:
         found = evaluate(self.data.windows, self.data.division, self.estimated, others=self.others,
                          weights=self.weights, rejections=self.data.rejections,
                          joined=self.weights is not None and self.tested is None)  # fmt: skip
-        return {"model": self.title, "settings": self.settings, "tested": self.tested, **found}
+        about = {"model": self.title, "settings": self.settings, "tested": self.tested}
+        return {**about, **found, **({} if self.device is None else {"device": self._device(self.device)})}
+
+    def _device(self, device: OnDevice) -> dict[str, Any]:
+        """The parts of the table that say more than errors, for the integers."""
+        from thumbnet.training.hemodynamics.evaluation import evaluate
+
+        weights = device.chosen / device.chosen.sum(axis=1, keepdims=True)
+        found = evaluate(self.data.windows, self.data.division, device.estimated, weights=weights)
+        # Weights of the mixture differ between tasks and are not known here.
+        del found["experts"]["importance"]
+        table: dict[str, Any] = {key: found[key] for key in ("tracking", "identities", "strata", "experts")}
+        table["calibrated"] = found["errors"].get("model, calibrated")
+        if self.weights is not None:
+            runs = (self.weights > 0).any(axis=1) if self.weights.ndim == 3 else self.weights > 0
+            table["same_experts"] = float((runs == device.chosen).all(axis=1).mean())
+        return {"model": TITLES[BUNDLE], **table}
 
 
 def is_run(folder: Path | None) -> bool:
@@ -137,41 +172,95 @@ def judge_run(folder: Path, options: Mapping[str, Any]) -> Judged:
     HostToolsError
         When the folder is no run, or options would put people that the network has seen into the test.
     """
-    from thumbnet.training.errors import ModelError
     from thumbnet.training.hemodynamics.sources import cross_data, load_data
 
     table = _run_data(folder)
-    from .run import STUDENT, load_estimator
-
     own, other = data_config(table), _other_data(table, options)
-    data = load_data(own) if other is None else cross_data(own, other)
+    return judge_networks(folder, load_data(own) if other is None else cross_data(own, other), own, other)
+
+
+def judge_networks(folder: Path, data: Data, own: DataConfig, other: DataConfig | None = None) -> Judged:
+    """Estimates by the networks of a run of windows that are at hand.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the run.
+    data : Data
+        Windows and their division.
+    own, other : DataConfig
+        The run's data, and another data set where that is what `data` holds.
+    """
+    import numpy as np
+    from thumbnet.training.errors import ModelError
+
+    from .networks import STUDENT, load_estimator
+
+    # Whoever joins a network with something else weighs both on the validation windows.
+    rows = np.unique(np.concatenate([data.division.test, data.division.known, data.division.validation]))
     names = [name for name in (STUDENT, MODEL) if (folder / name).is_file()]
-    found = [load_estimator(folder, name)(data.windows.signals) for name in names]
+    found = [load_estimator(folder, name)(data.windows.signals[rows]) for name in names]
     columns = _columns(folder, data.windows.tasks)
-    others = {TITLES[name]: row["estimates"][:, columns] for name, row in zip(names[1:], found[1:], strict=True)}
+    count = len(data.windows)
+    told = {TITLES[name]: _spread(row["estimates"][:, columns], rows, count)
+            for name, row in zip(names, found, strict=True)}  # fmt: skip
+    others = {name: values for name, values in told.items() if name != TITLES[names[0]]}
+    device = None
     if (folder / BUNDLE).is_file():
-        others[TITLES[BUNDLE]] = _bundle_estimates(folder / BUNDLE, data)[:, columns]
+        device = _on_device(folder, data, columns, known=other is None)
+        others[TITLES[BUNDLE]] = device.estimated
     # A handful of windows teaches no model of features.
     with contextlib.suppress(ModelError):
         others[FEATURES] = feature_estimates(data)
-    return Judged(TITLES[names[0]], own.to_dict(), None if other is None else other.to_dict(), data,
-                  found[0]["estimates"][:, columns], others, found[0]["weights"][data.division.test])  # fmt: skip
+    return Judged(
+        title=TITLES[names[0]],
+        settings=own.to_dict(),
+        tested=None if other is None else other.to_dict(),
+        data=data,
+        estimated=told[TITLES[names[0]]],
+        others=others,
+        weights=found[0]["weights"][np.searchsorted(rows, data.division.test)],
+        device=device,
+    )
 
 
-def _bundle_estimates(path: Path, data: Data) -> np.ndarray[Any, Any]:
-    """Estimates as the device gives them, of the tested windows and of known readings; NaN for the rest."""
+def _on_device(folder: Path, data: Data, columns: list[int], *, known: bool) -> OnDevice:
+    """Estimates as the device gives them, of the tested windows and of known readings.
+
+    Those of the run's own windows are known where its stage `compress` left them.
+    """
     import numpy as np
-    from thumbnet.codegen.mixture.arithmetic import VALUE_BITS
     from thumbnet.quantize.bundle import Bundle
 
-    from ..oracle import open_oracle
+    from .integers import integer_estimates
 
-    oracle = open_oracle(Bundle.read(path).tflite)
     rows = np.union1d(data.division.test, data.division.known)
-    codes = np.round(127 * (2 * data.windows.signals[rows] - 1)).astype(np.int8)
-    values = [np.asarray(oracle.run([code[None, None, :, None]])[0], float).reshape(-1) for code in codes]
-    found = np.full((len(data.windows), len(values[0])), np.nan)
-    found[rows] = np.stack(values) / (1 << VALUE_BITS)
+    left = _left(folder / INTEGERS, rows) if known else None
+    if left is None:
+        left = integer_estimates(Bundle.read(folder / BUNDLE).tflite, data.windows.signals[rows])
+    estimates, chosen = left
+    found = _spread(estimates[:, columns], rows, len(data.windows))
+    return OnDevice(found, chosen[np.searchsorted(rows, data.division.test)])
+
+
+def _left(path: Path, rows: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
+    """Estimates and choices that a stage left, None where there are none of these windows."""
+    import numpy as np
+
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        if "chosen" not in arrays.files or not np.array_equal(arrays["places"], rows):
+            return None
+        return arrays["estimates"], arrays["chosen"]
+
+
+def _spread(values: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """Rows of a table of `count`; NaN for windows that are neither tested nor known readings."""
+    import numpy as np
+
+    found: np.ndarray[Any, Any] = np.full((count, values.shape[1]), np.nan)
+    found[rows] = values
     return found
 
 

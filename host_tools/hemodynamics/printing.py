@@ -40,11 +40,14 @@ def print_compression(run: HemoRun) -> None:
     table = new_table("on held-out windows", "|" + "|".join(f">{row['name']}" for row in rows))
     for task in tasks:
         table.add_row(f"MAE of {task}", *(_number(row["mae"][task]) for row in rows))
+    table.add_row("least gain kept", *(_least(row["gain_kept"]) for row in rows))
     for key, title in (("parameters", "parameters"), ("active_macs", "active MACs")):
         table.add_row(title, *(f"{row[key]:,}" for row in rows))
     open_console().print(table)
     for row in rows:
         click.echo(f"{row['name']}: {row['title']}")
+    for row in facts["missing"]:
+        click.echo(f"{row['name']}: {row['title']}; not made, {row['why']}")
     click.echo(served_line(facts["rows"][-1]["served"]))
     asked, left = facts["table"]["target_sparsity"], rows[-1]["parameters"] / rows[0]["parameters"]
     if left > 1 - asked:
@@ -59,19 +62,6 @@ def print_compression(run: HemoRun) -> None:
         click.echo(
             f"{run.folder.output('model.bundle')}: {sum(facts['bytes'].values()):,} bytes, {len(facts['bytes'])} files"
         )
-
-
-def print_boards(boards: Sequence[Mapping[str, Any]]) -> None:
-    """Parity and cost of each board."""
-    if not boards:
-        return
-    table = new_table("boards", "|>windows|>mismatches|>RAM|>flash|>instructions")
-    for board in boards:
-        parity, profile = board["parity"], board["profile"]
-        costs = (profile.get(key) for key in ("ram_bytes", "flash_bytes", "instructions"))
-        figures = ["-" if value is None else f"{value:,}" for value in costs]
-        table.add_row(board["name"], f"{parity['windows']}", f"{parity['mismatches']}", *figures)
-    open_console().print(table)
 
 
 def served_line(served: Sequence[float]) -> str:
@@ -92,3 +82,9 @@ def _print_few(data: Mapping[str, Any]) -> None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _least(kept: Mapping[str, float | None] | None) -> str:
+    """Smallest share of the teacher's gain over the parameters."""
+    known = [share for share in (kept or {}).values() if share is not None]
+    return f"{100 * min(known):.0f} %" if known else "-"

@@ -102,6 +102,9 @@ class HemoCompressionTable(Table):
     aware_learning_rate: float = Field(default=2e-4, gt=0, le=1, description="start of their cosine schedule")
     calibration_windows: int = Field(default=256, ge=1, description="training windows that fix the ranges")
     compare: bool = Field(default=False, description="also the pruned network trained on labels alone and one-way")
+    costs: bool = Field(
+        default=True, description="every int8 row of the table is built and run on the first emulated board"
+    )
 
     def given(self, two_way: bool) -> Distillation:
         """Return how student and teacher learn."""
@@ -118,6 +121,12 @@ class HemoBudgetsTable(Table):
     instructions: int | None = Field(default=None, ge=0, description="per inference, on every emulated board")
     gain_kept: float | None = Field(
         default=None, ge=0, description="least share of the teacher's gain over the mean predictor that int8 keeps"
+    )
+    expert_share: float | None = Field(
+        default=None, ge=0, le=1, description="least share of the held-out windows that each expert serves on a device"
+    )
+    instructions_per_mac: float | None = Field(
+        default=None, ge=0, description="instructions of an inference over its active MACs, on every emulated board"
     )
     parity_mismatches: int = Field(default=0, ge=0, description="output bytes that differ from the oracle, per board")
 

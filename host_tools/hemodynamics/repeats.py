@@ -17,7 +17,7 @@ from ..text import new_table, open_console
 from .evaluate import REPORT, write_evaluation
 from .judging import MODEL, TITLES, judge_run
 from .recipe import HemoRecipe
-from .run import HemoRun, run_hemo_part
+from .run import PARTS, HemoRun, run_hemo_part
 
 if TYPE_CHECKING:
     from ..progress import NewTask
@@ -75,7 +75,7 @@ def _judged(run: HemoRun) -> dict[str, Any]:
         write_evaluation(judged.report(), judged, folder)
         return {}
 
-    networks = {name: run.folder.stages[name].outputs for name in ("data", "train", "compress")}
+    networks = {name: run.folder.stages[name].outputs for name in PARTS["compress"]}
     run.stage("evaluate", {"networks": networks}, _JUDGED, work)
     found: dict[str, Any] = json.loads(run.folder.output(REPORT).read_text(encoding="utf-8"))
     return found

@@ -7,27 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..pipeline.context import Say
-from ..pipeline.folder import write_json
 from ..pipeline.runner import check_machine
-from .compress import BUNDLE, TABLE
-from .recipe import HemoBudgetsTable, HemoRecipe
+from ..report.write import write_report
+from .budgets import check_hemo_budgets
+from .costs import costs, write_table
+from .evaluation import evaluate
+from .recipe import HemoRecipe
 from .run import HemoRun, open_hemo_run, stages
 
 if TYPE_CHECKING:
     from ..progress import NewTask
 
-REPORT = "report.json"
-_PROFILED = ("ram_bytes", "flash_bytes", "instructions")
-
 
 def run_hemo_recipe(
     recipe: HemoRecipe, output: Path, say: Say, new_task: NewTask
-) -> tuple[HemoRun, Mapping[str, Any], list[str]]:
-    """Run every stage that is not up to date, and write `report.json`.
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Run every stage that is not up to date, and write the report.
 
     Returns
     -------
-    run : HemoRun
     report : mapping
         Content of the report.
     complaints : list of str
@@ -47,38 +45,22 @@ def run_hemo_recipe(
     if run.folder.facts("compress")["why_no_bundle"] is None:
         firmware.generate(run)
         firmware.boards(run)
-    report = make_report(run)
-    write_json(run.folder.path / REPORT, {"schema": "thumbnet.hemodynamics-report/1", **report})
+        costs(run)
+    evaluate(run)
+    run.folder.forget(keep=_names(run))
+    write_table(run.folder)
+    report = write_report(run.folder)
+    run.folder.info["budgets"] = report["budgets"]
     run.folder.save()
-    return run, report, complaints(recipe.budgets, report)
+    exceeded = check_hemo_budgets(recipe.budgets, report["compress"]["rows"], report["boards"])
+    return report, [budget.sentence for budget in exceeded if not budget.ok]
 
 
-def make_report(run: HemoRun) -> dict[str, Any]:
-    """Put together what the stages found."""
-    boards = []
-    for board in run.boards:
-        if f"profile:{board.name}" in run.folder.stages:
-            facts = {kind: run.folder.facts(f"{kind}:{board.name}") for kind in ("build", "parity", "profile")}
-            boards.append({"name": board.name, **facts})
-    stages_done = {name: run.folder.facts(name) for name in ("data", "train", "compress")}
-    return {"run": run.folder.path.name, **stages_done, "boards": boards,
-            "files": [name for name in (BUNDLE, TABLE) if (run.folder.path / name).is_file()]}  # fmt: skip
-
-
-def complaints(budgets: HemoBudgetsTable, report: Mapping[str, Any]) -> list[str]:
-    """Say which budgets were exceeded; a figure that a board does not have is not checked there."""
-    found = []
-    for board in report["boards"]:
-        for key in _PROFILED:
-            limit, value = getattr(budgets, key), board["profile"].get(key)
-            if limit is not None and value is not None and value > limit:
-                found.append(f"budgets.{key} allows at most {limit:g}, {board['name']} has {value:g}")
-        mismatches = board["parity"]["mismatches"]
-        allowed = budgets.parity_mismatches
-        if mismatches > allowed:
-            found.append(f"budgets.parity_mismatches allows at most {allowed}, {board['name']} has {mismatches}")
-    kept = report["compress"]["rows"][-1]["gain_kept"] or {}
-    for task, share in kept.items():
-        if budgets.gain_kept is not None and share is not None and share < budgets.gain_kept:
-            found.append(f"budgets.gain_kept allows at least {budgets.gain_kept:g}, {task} has {share:.3g}")
-    return found
+def _names(run: HemoRun) -> set[str]:
+    """Names of every stage that a run of this recipe has."""
+    facts = run.folder.facts("compress")
+    if facts["why_no_bundle"] is not None:
+        return {*stages(), "evaluate"}
+    per_board = {f"{stage}:{board.name}" for stage in ("build", "parity", "profile") for board in run.boards}
+    cores = {f"generate:{board.target}" for board in run.boards}
+    return {*stages(), "evaluate"} | per_board | cores | {f"cost:{name}" for name in facts["bundles"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..recipes import BudgetsTable
@@ -13,23 +13,24 @@ _PROFILED = ("ram_bytes", "flash_bytes", "state_bytes", "stack_bytes", "instruct
 
 @dataclass(frozen=True)
 class Budget:
-    """One limit, where it was checked, and what was measured there."""
+    """One limit, where it was checked, and what was measured there; `least`: a limit from below."""
 
     key: str
     where: str
     limit: float
     value: float
     ok: bool
+    least: bool = False
 
     @property
     def sentence(self) -> str:
         """Say what was exceeded."""
-        relation = "at least" if self.key == "agreement" else "at most"
+        relation = "at least" if self.least else "at most"
         return f"budgets.{self.key} allows {relation} {self.limit:g}, {self.where} has {self.value:g}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
-        return {"key": self.key, "where": self.where, "limit": self.limit, "value": self.value, "ok": self.ok}
+        return asdict(self)
 
 
 def check_budgets(
@@ -56,15 +57,7 @@ def check_budgets(
     -------
     list of Budget
     """
-    found = []
-    for board in boards:
-        for key in _PROFILED:
-            limit, value = getattr(table, key), board["profile"].get(key)
-            if limit is not None and value is not None:
-                found.append(Budget(key, board["name"], limit, value, value <= limit))
-        for where, mismatches in _mismatches(board):
-            limit = table.parity_mismatches
-            found.append(Budget("parity_mismatches", where, limit, mismatches, mismatches <= limit))
+    found = check_boards(table, _PROFILED, boards)
     if table.accuracy_drop is not None:
         drop = round(metrics["float"]["accuracy"] - metrics["int8"]["accuracy"], 9)
         found.append(
@@ -72,7 +65,21 @@ def check_budgets(
         )
     if table.agreement is not None:
         ok = agreement >= table.agreement
-        found.append(Budget("agreement", "held-out windows", table.agreement, agreement, ok))
+        found.append(Budget("agreement", "held-out windows", table.agreement, agreement, ok, least=True))
+    return found
+
+
+def check_boards(table: Any, keys: Sequence[str], boards: Sequence[Mapping[str, Any]]) -> list[Budget]:
+    """Compare limits on profiled figures, by the names of both, and on mismatches with what each board has."""
+    found = []
+    for board in boards:
+        for key in keys:
+            limit, value = getattr(table, key), board["profile"].get(key)
+            if limit is not None and value is not None:
+                found.append(Budget(key, board["name"], limit, value, value <= limit))
+        for where, mismatches in _mismatches(board):
+            limit = table.parity_mismatches
+            found.append(Budget("parity_mismatches", where, limit, mismatches, mismatches <= limit))
     return found
 
 

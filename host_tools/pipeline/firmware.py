@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thumbnet.codegen import GENERATOR, analyze_model, compile_model
+from thumbnet.codegen.mixture import is_mixture
 from thumbnet.codegen.signals import SignalPlan
 from thumbnet.codegen.signals.application import signal_files
 
@@ -54,7 +55,8 @@ def generate(run: Run) -> None:
             compiled.write(folder / "generated" / target)
             # Preprocessing is a layer of the firmware, behind the model's, and of no operator.
             nodes = [layer.node for layer in compiled.layers] + ([] if signals is None else [-1])
-            return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "nodes": nodes}
+            notes = list(compiled.explanation.notes) if is_mixture(run.model.tflite) else []
+            return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "nodes": nodes, "notes": notes}
 
         depends = {"model": run.model.sha256, "target": target, "prefix": prefix, "schedule": schedule,
                    "signals": None if signals is None else signals.to_dict()}  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..pipeline.compression import compression_rows, layer_report
 from ..pipeline.folder import RunError, RunFolder
 from ..pipeline.plots import longest_recording
 from ..recipes import BudgetsTable, CompressionTable
+from .boards import board_results
 
 SCHEMA = "thumbnet.report/1"
 STAGES = (
@@ -50,7 +51,8 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         When a stage or one of its files is missing or damaged.
     """
     signals, trained, compressed = (folder.facts(stage) for stage in ("signals", "train", "compress"))
-    boards = board_results(folder)
+    noise = {layer["index"]: layer["snr_db"] for layer in compressed["quantization"]["layers"]}
+    boards = board_results(folder, noise)
     metrics = {**compressed["metrics"], "baseline": trained["baseline"]}
     budgets = check_budgets(
         BudgetsTable(**folder.info["recipe"]["budgets"]), metrics, compressed["agreement"]["share"], boards
@@ -72,7 +74,7 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         "model": _model(folder, trained, compressed),
         "metrics": metrics,
         "agreement": compressed["agreement"],
-        "history": _read_json(folder, "history.json"),
+        "history": read_json(folder, "history.json"),
         "hypnogram": _night(folder, signals),
         "folds": folder.facts("folds") if "folds" in folder.stages else None,
         "published": [figure.to_dict() for figure in PUBLISHED_FIGURES],
@@ -81,12 +83,12 @@ def gather(folder: RunFolder) -> dict[str, Any]:
         "search": folder.facts("search") if "search" in folder.stages else None,
         "boards": boards,
         "budgets": [budget.to_dict() for budget in budgets],
-        "stages": _stage_seconds(folder),
+        "stages": stage_seconds(folder, STAGES),
         "signals": {key: value for key, value in signals.items() if key != "inputs"}
         | {"device": compressed.get("signals")},
         "seeds": folder.info["seeds"],
         "versions": folder.info["versions"],
-        "hashes": _hashes(folder),
+        "hashes": file_hashes(folder),
         "inputs": signals["inputs"],
     }
 
@@ -96,38 +98,6 @@ def _compression(folder: RunFolder) -> dict[str, Any] | None:
     table = CompressionTable(**folder.info["recipe"].get("compression", {}))
     rows, layers = compression_rows(folder, table), layer_report(folder, table)
     return {"board": table.board, "rows": rows, "layers": layers} if rows or layers else None
-
-
-def board_results(folder: RunFolder) -> list[dict[str, Any]]:
-    """Parity, profile and memory of every board that finished."""
-    names = [name.partition(":")[2] for name in folder.stages if name.startswith("profile:")]
-    order = list(folder.info["recipe"]["boards"]["names"])
-    return [_board(folder, name) for name in sorted(names, key=order.index)]
-
-
-def _board(folder: RunFolder, name: str) -> dict[str, Any]:
-    parity, profile = folder.facts(f"parity:{name}"), folder.facts(f"profile:{name}")
-    # Layers of the generated code point at operators of the model, whose noise `compress` measured.
-    nodes = folder.facts(f"generate:{parity['target']}")["nodes"]
-    noise = {layer["index"]: layer["snr_db"] for layer in folder.facts("compress")["quantization"]["layers"]}
-    layers = [
-        {**layer, "bytes": int(np.prod(layer["shape"])), "snr_db": noise.get(nodes[layer["index"]])}
-        for layer in profile["layers"]
-    ]
-    # Sizes of a host program are its operating system's as much as the firmware's.
-    unmeasured = ("flash_bytes", "ram_bytes", "stack_bytes") if parity["target"] == "host" else ()
-    return {
-        "name": name,
-        "target": parity["target"],
-        "parity": parity,
-        "profile": {
-            **profile,
-            **dict.fromkeys(unmeasured),
-            "per_mac": profile["instructions_per_mac"],
-            "layers": layers,
-        },
-        "memory": folder.facts(f"build:{name}")["memory"],
-    }
 
 
 def _model(folder: RunFolder, trained: Mapping[str, Any], compressed: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +112,8 @@ def _model(folder: RunFolder, trained: Mapping[str, Any], compressed: Mapping[st
     }
 
 
-def _read_json(folder: RunFolder, name: str) -> Any:
+def read_json(folder: RunFolder, name: str) -> Any:
+    """Read a file of a run; RunError where it is missing or damaged."""
     path = folder.output(name)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -166,18 +137,19 @@ def _night(folder: RunFolder, signals: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stage_seconds(folder: RunFolder) -> list[dict[str, Any]]:
+def stage_seconds(folder: RunFolder, stages: Sequence[str]) -> list[dict[str, Any]]:
     """Seconds of each stage; boards are worked on side by side, so the slowest of a stage counts."""
     rows = []
-    for stage in STAGES:
+    for stage in stages:
         seconds = [record.seconds for name, record in folder.stages.items() if name.partition(":")[0] == stage]
         if seconds:
             rows.append({"name": stage, "seconds": max(seconds)})
     return rows
 
 
-def _hashes(folder: RunFolder) -> dict[str, str]:
-    wanted = ("model.keras", "model.tflite", "model.bundle", ".elf")
+def file_hashes(folder: RunFolder) -> dict[str, str]:
+    """SHA-256 of the models and firmwares of a run, by their paths in it."""
+    wanted = ("model.keras", "student.keras", "model.tflite", "model.bundle", ".elf")
     found: dict[str, str] = {}
     for record in folder.stages.values():
         found.update({name: digest for name, digest in record.outputs.items() if name.endswith(wanted)})

@@ -20,6 +20,22 @@ def decimals(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def figure(value: float | None) -> str:
+    """Error or measurement with about three digits, and never more than two decimals."""
+    return "–" if value is None else f"{value:,.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
+
+
+def signed(value: float | None) -> str:
+    """The same with its sign."""
+    return figure(value) if value is None or value < 0 else f"+{figure(value)}"
+
+
+def short(name: str) -> str:
+    """Layer's part of a tensor's name; converters join the names of everything they fused with ';'."""
+    path = next((part for part in name.split(";") if part), name).split("/")
+    return path[-2] if len(path) > 1 else path[0]
+
+
 def decibels(value: float | None) -> str:
     """Level in decibels."""
     return "–" if value is None else f"{value:.1f} dB"
@@ -69,6 +85,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "decimals": decimals,
     "decibels": decibels,
+    "figure": figure,
+    "signed": signed,
     "mega": mega,
     "kilobytes": kilobytes,
     "compact": compact,

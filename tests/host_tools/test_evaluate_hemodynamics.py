@@ -75,7 +75,7 @@ def trained(tmp_path, monkeypatch):
         return estimate
 
     stand_in = types.SimpleNamespace(load_estimator=load_estimator, STUDENT="student.keras")
-    monkeypatch.setitem(sys.modules, "thumbnet.host_tools.hemodynamics.run", stand_in)
+    monkeypatch.setitem(sys.modules, "thumbnet.host_tools.hemodynamics.networks", stand_in)
     folder = RunFolder.create(tmp_path / "run", "run")
     folder.perform("data", "key", lambda place: {"tasks": list(windows.tasks)})
     folder.save()
@@ -102,14 +102,18 @@ def test_a_run_is_judged_on_its_own_division(trained, capsys):
 def test_the_bundle_of_a_run_is_judged_by_its_integers(trained, capsys, monkeypatch):
     """Codes in, units of 1/65536 out, for the tested windows alone."""
     seen = []
+    oracle = types.SimpleNamespace(chosen=np.zeros(2, int))
 
     def run_codes(inputs):
+        # The first window goes to both experts, every other one to the second.
+        oracle.chosen += [not seen, 1]
         seen.append(inputs[0])
         return [np.arange(10).reshape(1, 10) * 65536 + 32768]
 
     (trained / "model.bundle").write_bytes(b"a bundle")
     monkeypatch.setattr("thumbnet.quantize.bundle.Bundle.read", lambda path: types.SimpleNamespace(tflite=b"mixture"))
-    monkeypatch.setattr("thumbnet.host_tools.oracle.open_oracle", lambda model: types.SimpleNamespace(run=run_codes))
+    oracle.run = run_codes
+    monkeypatch.setattr("thumbnet.host_tools.hemodynamics.integers.open_oracle", lambda model: oracle)
     assert run(["evaluate", "hemodynamics", "--run", str(trained), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     windows = synthetic_windows(8, 3, seed=4)
@@ -118,6 +122,27 @@ def test_the_bundle_of_a_run_is_judged_by_its_integers(trained, capsys, monkeypa
     expected = (np.arange(10) + 0.5 - windows.labels[tested]).mean(axis=0)
     found = [row["me"] for row in report["errors"]["compressed network, int8"].values()]
     np.testing.assert_allclose(found, expected)
+    device = report["device"]
+    assert device["model"] == "compressed network, int8"
+    assert device["experts"]["served"] == pytest.approx([1 / len(tested), 1])
+    # The float network of this test runs both experts for every window.
+    assert device["same_experts"] == pytest.approx(1 / len(tested))
+    assert set(device["strata"]) == set(report["strata"]) and set(device["identities"]) == set(report["identities"])
+
+
+def test_estimates_that_the_run_left_are_taken(trained, capsys, monkeypatch):
+    """No integers are computed again for the run's own windows."""
+    windows = synthetic_windows(8, 3, seed=4)
+    tested = divide(windows, seed=4).test
+    (trained / "model.bundle").write_bytes(b"a bundle")
+    chosen = np.tile([True, False], (len(tested), 1))
+    np.savez(trained / "test_int8.npz", estimates=windows.labels[tested] - 2, chosen=chosen, places=tested)
+    assert run(["evaluate", "hemodynamics", "--run", str(trained), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["errors"]["compressed network, int8"]["DBP"]["me"] == pytest.approx(-2)
+    assert report["device"]["experts"]["idle"] == [1] and report["device"]["same_experts"] == 0
+    assert run(["evaluate", "hemodynamics", "--run", str(trained)]) == 0
+    assert "the same on the device, %: 100, 0" in capsys.readouterr().out
 
 
 def test_the_folder_of_a_run_as_output_and_its_own_options_say_the_same(trained, capsys, monkeypatch):

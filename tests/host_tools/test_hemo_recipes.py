@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from thumbnet.host_tools.errors import HostToolsError
+from thumbnet.host_tools.hemodynamics.budgets import check_hemo_budgets
 from thumbnet.host_tools.hemodynamics.model_options import check_network, recipe_with
 from thumbnet.host_tools.hemodynamics.recipe import HemoRecipe, is_hemodynamics, load_hemo_recipe, parse_hemo_recipe
-from thumbnet.host_tools.hemodynamics.whole import complaints
 from thumbnet.host_tools.recipes import RecipeError, describe_keys
 from thumbnet.training.hemodynamics.lsm2oe_sizes import count_parameters
 
@@ -96,16 +96,29 @@ def test_files_are_taken_from_the_recipes_folder(tmp_path):
 
 
 def test_budgets():
-    recipe = parse_hemo_recipe({"name": "x", "budgets": {"ram_bytes": 100, "gain_kept": 0.9}})
-    report = {
-        "boards": [{"name": "b", "profile": {"ram_bytes": 101}, "parity": {"mismatches": 1}}],
-        "compress": {"rows": [{"gain_kept": None}, {"gain_kept": {"HR": 0.95, "SBP": 0.5, "CO": None}}]},
-    }
-    assert complaints(recipe.budgets, report) == [
+    limits = {"ram_bytes": 100, "gain_kept": 0.9, "expert_share": 0.02, "instructions_per_mac": 2.0}
+    recipe = parse_hemo_recipe({"name": "x", "budgets": limits})
+    profile = {"ram_bytes": 101, "instructions_per_mac": 2.1}
+    boards = [{"name": "b", "profile": profile, "parity": {"mismatches": 1}}]
+    rows = [{"gain_kept": None}, {"gain_kept": {"HR": 0.95, "SBP": 0.5, "CO": None}, "served": [0.3, 0.01]}]
+    found = check_hemo_budgets(recipe.budgets, rows, boards)
+    assert [budget.sentence for budget in found if not budget.ok] == [
         "budgets.ram_bytes allows at most 100, b has 101",
+        "budgets.instructions_per_mac allows at most 2, b has 2.1",
         "budgets.parity_mismatches allows at most 0, b has 1",
         "budgets.gain_kept allows at least 0.9, SBP has 0.5",
+        "budgets.expert_share allows at least 0.02, expert 1 has 0.01",
     ]
+    assert [(budget.key, budget.where) for budget in found if budget.ok] == [
+        ("gain_kept", "HR"),
+        ("expert_share", "expert 0"),
+    ]
+
+
+def test_a_teacher_alone_keeps_everything():
+    """Without an int8 network there is no gain to keep; what is measured is judged all the same."""
+    recipe = parse_hemo_recipe({"name": "x", "budgets": {"gain_kept": 0.9, "flash_bytes": 1}})
+    assert check_hemo_budgets(recipe.budgets, [{"gain_kept": None, "served": [1.0]}], []) == []
 
 
 def test_every_key_is_documented():

@@ -40,7 +40,7 @@ def stand_ins(windows, monkeypatch):
     class Run:
         def __init__(self, recipe, place):
             self.folder = RunFolder.create(place, recipe.name)
-            for name in ("data", "train", "compress"):
+            for name in ("data", "train", "prune", "compress"):
                 self.folder.perform(name, "key", lambda folder: {})
             self.folder.save()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from support.command import thumbnet
@@ -44,16 +46,29 @@ def test_a_whole_run(tmp_path):
     assert done.code == 0, done.err
     report = done.json
     names = [row["name"] for row in report["compress"]["rows"]]
-    assert names == ["teacher", "pruned", "two-way", "int8", "aware", "device"]
+    assert names == ["teacher", "teacher-int8", "pruned", "two-way", "int8", "aware"]
     counts = [row["parameters"] for row in report["compress"]["rows"]]
-    assert max(counts[1:]) <= 0.6 * counts[0]
+    assert counts[1] == counts[0] and max(counts[2:]) <= 0.6 * counts[0]
     assert report["boards"][0]["parity"]["mismatches"] == 0
     assert (tmp_path / "run" / "model.bundle").is_file()
     by_name = {row["name"]: row["mae"] for row in report["compress"]["rows"]}
-    for task, simulated in by_name["aware"].items():
-        assert by_name["device"][task] == pytest.approx(simulated, rel=0.1)
+    for task, floating in by_name["teacher"].items():
+        assert by_name["teacher-int8"][task] == pytest.approx(floating, rel=0.1)
+    for task, floating in by_name["two-way"].items():
+        assert by_name["int8"][task] == pytest.approx(floating, rel=0.1)
+    told = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert told["schema"] == "thumbnet.evaluate-hemodynamics/1"
+    errors = told["errors"]["compressed network, int8"]
+    assert {task: row["mae"] for task, row in errors.items()} == pytest.approx(by_name["aware"])
+    assert {"network, float", "population mean", "pulse features"} <= told["errors"].keys()
+    assert told["device"]["experts"]["active"]["largest"] == 1
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Which expert serves whom" in page and page.count('class="cloud"') == 20
+    for folder in ("plots", "plots/int8"):
+        assert len(list((tmp_path / "run" / folder).glob("*.png"))) == 20
     again = thumbnet("run", recipe, "--output", tmp_path / "run", timeout=3000)
-    assert again.code == 0 and again.err.count("up to date") >= 6
+    assert again.code == 0 and again.err.count("up to date") == 9
+    assert "report:" in again.out and "compressed network, int8" in again.out
 
 
 def test_the_published_sample_goes_through(tmp_path, shared_dir):
@@ -71,13 +86,13 @@ def test_the_published_sample_goes_through(tmp_path, shared_dir):
     report = done.json
     assert report["data"]["tasks"] == ["SBP", "DBP"]
     names = [row["name"] for row in report["compress"]["rows"]]
-    assert names == ["teacher", "pruned", "retrained", "one-way", "two-way", "int8", "aware", "device"]
+    assert names == ["teacher", "teacher-int8", "pruned", "retrained", "one-way", "two-way", "int8", "aware"]
     counts = [row["parameters"] for row in report["compress"]["rows"]]
     assert counts[-1] < counts[0]
     with np.load(small / "test_int8.npz") as arrays:
         assert arrays["estimates"].shape == arrays["labels"].shape
     again = thumbnet("compress", "hemodynamics", *files, *OPTIONS, *given, timeout=3000)
-    assert again.err.count("up to date") >= 3 and "no more can go" in again.out
+    assert again.err.count("up to date") == 4 and "no more can go" in again.out
     judged = thumbnet("evaluate", "hemodynamics", *files, *OPTIONS, "--output_dir", small, "--json", timeout=3000)
     assert judged.code == 0, judged.err
     assert set(judged.json["errors"]) >= {"model", "network, float", "compressed network, int8", "population mean"}
@@ -100,7 +115,7 @@ def test_divisions_of_real_people(tmp_path, shared_dir):
     assert first.code == 0, first.err
     both = thumbnet(*words, "2", timeout=3000)
     assert both.code == 0, both.err
-    assert both.err.count("up to date") >= 4  # data, train, compress and evaluate of the first division
+    assert both.err.count("up to date") >= 5  # data, train, prune, compress and evaluate of the first division
     summary = both.json
     assert [row["test"] for row in summary["subjects"]] == [44, 44]
     assert list(summary["models"]["demographics only"]) == ["SBP", "DBP", "HR"]
