@@ -55,7 +55,9 @@ class Cost:
         return asdict(self)
 
 
-def cost_of(tflite: bytes, board: Board, folder: Path, *, schedule: str = "whole", seed: int = 1) -> Cost:
+def cost_of(
+    tflite: bytes, board: Board, folder: Path, *, schedule: str = "whole", max_ram: int | None = None, seed: int = 1
+) -> Cost:
     """Compile an int8 model, build its firmware for a board, run one window there.
 
     Parameters
@@ -68,6 +70,8 @@ def cost_of(tflite: bytes, board: Board, folder: Path, *, schedule: str = "whole
         Working folder.
     schedule : str
         See `compile_model`.
+    max_ram : int, optional
+        State that the model may take, in bytes.
     seed : int
         Chooses the window, as `thumbnet profile` does.
 
@@ -76,7 +80,7 @@ def cost_of(tflite: bytes, board: Board, folder: Path, *, schedule: str = "whole
     HostToolsError, CodegenError
         When the model does not compile, the firmware does not build, or the device fails.
     """
-    bench = Workbench(ModelFile(folder / "model.tflite", tflite), board, folder, schedule=schedule)
+    bench = Workbench(ModelFile(folder / "model.tflite", tflite), board, folder, schedule=schedule, max_ram=max_ram)
     window = RandomWindows(bench.compiled.inputs, 4, seed)[3]
     with bench.device() as device:
         reply, ticks_hz = device.profile(pack(window)), device.hello().ticks_hz

@@ -199,6 +199,11 @@ class CodegenTable(_Table):
     schedule: Literal["whole", "stream", "stream-h", "stream-w", "auto", "min-ram", "min-instructions"] = Field(
         default="whole", description="layer after layer, or slice by slice as the signal arrives"
     )
+    max_ram: int | None = Field(
+        default=None,
+        ge=1,
+        description="state that the model may take, in bytes; a schedule that the compiler chooses obeys",
+    )
 
 
 class BoardsTable(_Table):

@@ -54,18 +54,23 @@ def deployed(facts: Mapping[str, Any]) -> str | None:
 def _cost(run: HemoRun, name: str, file: str, board: Board) -> None:
     from thumbnet.quantize.bundle import Bundle
 
-    tflite, schedule = Bundle.read(run.folder.output(file)).tflite, run.recipe.codegen.schedule
+    tflite = Bundle.read(run.folder.output(file)).tflite
+    schedule, limit = run.recipe.codegen.schedule, run.recipe.codegen.max_ram
 
     def work(_folder: Path) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="thumbnet-", ignore_cleanup_errors=True) as scratch:
             try:
-                return {"cost": cost_of(tflite, board, Path(scratch), schedule=schedule).to_dict(), "why_no_cost": None}
+                return {
+                    "cost": cost_of(tflite, board, Path(scratch), schedule=schedule, max_ram=limit).to_dict(),
+                    "why_no_cost": None,
+                }
             except ToolchainMissing:
                 raise
             except (CodegenError, BuildError) as error:
                 return {"cost": None, "why_no_cost": f"{board.name}: {_sentence(error)}"}
 
-    depends = {"model": hashlib.sha256(tflite).hexdigest(), "board": board.name, "schedule": schedule}
+    depends = {"model": hashlib.sha256(tflite).hexdigest(), "board": board.name, "schedule": schedule,
+               **({} if limit is None else {"max_ram": limit})}  # fmt: skip
     run.stage(f"{_COST}{name}", depends, _CODE, work)
 
 

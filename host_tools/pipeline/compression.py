@@ -273,10 +273,12 @@ def _cost(run: Run, point: Point) -> dict[str, Any]:
     name = f"{FOLDER}/{point.name}/model.tflite"
     tflite = run.folder.output(name).read_bytes()
     board, schedule = choose_board(run.recipe.compression.board), run.recipe.codegen.schedule
+    limit = run.recipe.codegen.max_ram
 
     def work(_folder: Path) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="thumbnet-", ignore_cleanup_errors=True) as scratch:
-            return cost_of(tflite, board, Path(scratch), schedule=schedule).to_dict()
+            return cost_of(tflite, board, Path(scratch), schedule=schedule, max_ram=limit).to_dict()
 
-    depends = {"model": hashlib.sha256(tflite).hexdigest(), "board": board.name, "schedule": schedule}
+    depends = {"model": hashlib.sha256(tflite).hexdigest(), "board": board.name, "schedule": schedule,
+               **({} if limit is None else {"max_ram": limit})}  # fmt: skip
     return run.stage(f"{_COST}{point.name}", depends, _COST_CODE, work)

@@ -18,6 +18,7 @@ from thumbnet.codegen.signals import SignalPlan
 from thumbnet.codegen.signals.application import signal_files
 
 from ..elf import Footprint, Symbol, read_footprint
+from ..limits import limits_for
 from ..oracle import open_oracle
 from ..parity import Expected
 from ..parity_run import ParityPlan, run_board
@@ -45,10 +46,12 @@ def generate(run: Run) -> None:
     """Write the C of the model once for each core among the boards."""
     prefix = run.recipe.codegen.prefix
     signals, schedule = _product(run)
-    for target in dict.fromkeys(board.target for board in run.boards):
+    for board in {board.target: board for board in reversed(run.boards)}.values():
+        target = board.target
 
-        def work(folder: Path, target: str = target) -> dict[str, Any]:
-            compiled = compile_model(run.model.tflite, target=target, prefix=prefix, schedule=schedule)
+        def work(folder: Path, board: Board = board, target: str = target) -> dict[str, Any]:
+            limits = limits_for(schedule, board, run.recipe.codegen.max_ram)
+            compiled = compile_model(run.model.tflite, target=target, prefix=prefix, schedule=schedule, limits=limits)
             if signals is not None:
                 beside = signal_files(compiled, signals, GENERATOR)
                 compiled = replace(compiled, files={**compiled.files, **beside})
@@ -59,7 +62,8 @@ def generate(run: Run) -> None:
             return {"macs": compiled.macs, "state_bytes": compiled.state_bytes, "nodes": nodes, "notes": notes}
 
         depends = {"model": run.model.sha256, "target": target, "prefix": prefix, "schedule": schedule,
-                   "signals": None if signals is None else signals.to_dict()}  # fmt: skip
+                   "signals": None if signals is None else signals.to_dict(), **_limit(run),
+                   **({"board": board.name} if schedule == "auto" else {})}  # fmt: skip
         run.stage(f"generate:{target}", depends, ("codegen", "firmware/kernels"), work)
 
 
@@ -97,7 +101,9 @@ def _one_board(run: Run, board: Board, expected: Expected, behind: Behind | None
 def _build(run: Run, board: Board, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
         signals, schedule = _product(run)
-        built = Workbench(run.model, board, scratch / board.name, schedule=schedule, signals=signals).elf()
+        limit = run.recipe.codegen.max_ram
+        bench = Workbench(run.model, board, scratch / board.name, schedule=schedule, signals=signals, max_ram=limit)
+        built = bench.elf()
         (folder / "firmware").mkdir()
         elf = folder / "firmware" / f"{board.name}.elf"
         shutil.copyfile(built, elf)
@@ -113,6 +119,7 @@ def _build(run: Run, board: Board, scratch: Path) -> None:
         "schedule": schedule,
         "signals": None if signals is None else signals.to_dict(),
         "compiler": _compiler_version(board),
+        **_limit(run),
     }
     run.stage(f"build:{board.name}", depends, _BUILD_CODE, work)
 
@@ -126,6 +133,12 @@ def _product(run: Run) -> tuple[SignalPlan | None, str]:
     return plan, schedule_behind(plan, schedule)
 
 
+def _limit(run: Run) -> dict[str, int]:
+    """What a stage depends on besides, where the recipe limits the state; other runs stay up to date."""
+    limit = run.recipe.codegen.max_ram
+    return {} if limit is None else {"max_ram": limit}
+
+
 def _compiler_version(board: Board) -> str:
     from ..doctor import program_version
 
@@ -134,7 +147,8 @@ def _compiler_version(board: Board) -> str:
 
 def _parity(run: Run, board: Board, expected: Expected, behind: Behind | None, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
-        plan = ParityPlan(run.model, expected, scratch / "windows", schedule=_product(run)[1])
+        limit = run.recipe.codegen.max_ram
+        plan = ParityPlan(run.model, expected, scratch / "windows", schedule=_product(run)[1], max_ram=limit)
         facts = run_board(plan, board, run.new_task).to_dict()
         if behind is not None:
             facts["signals"] = behind.run(board, scratch / "behind", run.new_task)
@@ -152,7 +166,10 @@ def _parity(run: Run, board: Board, expected: Expected, behind: Behind | None, s
 def _profile(run: Run, board: Board, scratch: Path) -> None:
     def work(folder: Path) -> dict[str, Any]:
         signals, schedule = _product(run)
-        profile = profile_model(run.model, board, scratch / board.name, schedule=schedule, signals=signals)
+        limit = run.recipe.codegen.max_ram
+        profile = profile_model(
+            run.model, board, scratch / board.name, schedule=schedule, signals=signals, max_ram=limit
+        )
         return _note(folder, "profile", board, profile.to_dict())
 
     depends = {

@@ -100,6 +100,7 @@ class Behind:
     front: Front
     expected: Expected
     schedule: str
+    max_ram: int | None = None
 
     def run(self, board: Board, folder: Path, new_task: NewTask) -> dict[str, Any]:
         """Compare every output byte, and the codes that preprocessing gives, on one board.
@@ -110,7 +111,8 @@ class Behind:
             The fact `signals` of the stage `parity`: windows, bytes, mismatches, the first diverging layer, and for
             each channel how far integers are from floating point, in microvolts.
         """
-        plan = ParityPlan(self.model, self.expected, folder, None, True, None, self.schedule, self.front.plan)
+        plan = ParityPlan(self.model, self.expected, folder, None, True, None, self.schedule, self.front.plan,
+                          self.max_ram)  # fmt: skip
         found = run_board(plan, board, new_task).to_dict()
         kept = ("inputs", "windows", "bytes", "mismatches", "first_diverging_layer", "passed", "schedule", "seconds")
         return {**{key: found[key] for key in kept}, **self.front.to_dict()}
@@ -127,4 +129,5 @@ def open_samples(run: Run, oracle: Oracle) -> Behind | None:
     told = f"{len(counts)} windows of held-out recordings, as the converter gives them"
     windows = RecordedWindows(counts.reshape(-1, counts.shape[2]), counts.shape[1], told)
     front = Front(plan, compiled, windows)
-    return Behind(run.model, front, Expected(front.behind(oracle), windows), schedule)
+    return Behind(run.model, front, Expected(front.behind(oracle), windows), schedule,
+                  run.recipe.codegen.max_ram)  # fmt: skip

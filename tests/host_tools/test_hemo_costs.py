@@ -35,7 +35,8 @@ def run(tmp_path, monkeypatch):
         (folder.path / name).write_bytes(name.encode())
     read = lambda path: types.SimpleNamespace(tflite=path.read_bytes())  # noqa: E731
     monkeypatch.setattr("thumbnet.quantize.bundle.Bundle.read", read)
-    recipe = parse_hemo_recipe({"name": "run", "boards": {"names": ["host", "qemu_m4", "qemu_m55"]}})
+    names = {"names": ["host", "qemu_m4", "qemu_m55"]}
+    recipe = parse_hemo_recipe({"name": "run", "boards": names, "codegen": {"max_ram": 30_000}})
     boards = [options.choose_board(name) for name in recipe.boards.names]
     return HemoRun(recipe, folder, boards, lambda line: None, lambda *words: lambda step: None)
 
@@ -43,10 +44,11 @@ def run(tmp_path, monkeypatch):
 def costing(found):
     """Stands in for building and running: what is found for each model."""
 
-    def cost_of(tflite, board, folder, *, schedule):
+    def cost_of(tflite, board, folder, *, schedule, max_ram):
         result = found[tflite.decode().split("/")[-1].removesuffix(".bundle")]
         if isinstance(result, Exception):
             raise result
+        assert max_ram == 30_000
         return types.SimpleNamespace(to_dict=lambda: {"board": board.name, "schedule": schedule, "flash_bytes": result})
 
     return cost_of
