@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ from ..errors import HostToolsError
 from ..pipeline.context import Say
 from ..pipeline.folder import RUN_FILE, write_json
 from ..text import new_table, open_console
-from .evaluate import REPORT, write_evaluation
-from .judging import MODEL, TITLES, judge_run
+from .evaluate import REPORT
+from .judging import MODEL, TITLES
 from .recipe import HemoRecipe
-from .run import PARTS, HemoRun, run_hemo_part
+from .run import HemoRun, run_hemo_part
 
 if TYPE_CHECKING:
     from ..progress import NewTask
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 SUMMARY, SCHEMA = "repeats.json", "thumbnet.repeats-hemodynamics/1"
 REFERENCE = "demographics only"
 _FIGURES = ("mae", "me", "sd", "r2")
-_JUDGED = ("training/hemodynamics", "host_tools/hemodynamics")
 _CAUTION = (
     "the divisions draw on the same people, so that their deviation says how much the choice of people matters and is "
     "no confidence interval"
@@ -62,6 +62,7 @@ def repeat(recipes: Sequence[HemoRecipe], output: Path, say: Say, new_task: NewT
         say(f"division {number + 1} of {len(recipes)}, seed {seed}")
         run = run_hemo_part(recipe, output / f"seed_{seed}", "compress", say, new_task)
         reports[seed] = _judged(run)
+        _forget_networks()
     summary = summarise(reports)
     write_json(output / SUMMARY, {"schema": SCHEMA, **summary})
     return summary
@@ -69,16 +70,19 @@ def repeat(recipes: Sequence[HemoRecipe], output: Path, say: Say, new_task: NewT
 
 def _judged(run: HemoRun) -> dict[str, Any]:
     """The evaluation of a run on the people that it held out."""
+    from .evaluation import evaluate
 
-    def work(folder: Path) -> dict[str, Any]:
-        judged = judge_run(run.folder.path, {})
-        write_evaluation(judged.report(), judged, folder)
-        return {}
-
-    networks = {name: run.folder.stages[name].outputs for name in PARTS["compress"]}
-    run.stage("evaluate", {"networks": networks}, _JUDGED, work)
+    evaluate(run)
+    run.folder.save()
     found: dict[str, Any] = json.loads(run.folder.output(REPORT).read_text(encoding="utf-8"))
     return found
+
+
+def _forget_networks() -> None:
+    """Give back what Keras keeps of the networks of a division, where it was needed at all."""
+    keras = sys.modules.get("tf_keras")
+    if keras is not None:
+        keras.backend.clear_session()
 
 
 def summarise(reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import types
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from thumbnet.host_tools.cli import run
-from thumbnet.host_tools.hemodynamics import repeats
+from thumbnet.host_tools.hemodynamics import evaluation, repeats
+from thumbnet.host_tools.hemodynamics.evaluate import write_evaluation
 from thumbnet.host_tools.hemodynamics.judging import Judged
 from thumbnet.host_tools.pipeline.folder import RunFolder
 from thumbnet.training.hemodynamics.protocols import divide
@@ -37,28 +39,19 @@ def stand_ins(windows, monkeypatch):
     """Runs without networks; returns the names of the folders as they were worked in and judged."""
     seen = []
 
-    class Run:
-        def __init__(self, recipe, place):
-            self.folder = RunFolder.create(place, recipe.name)
-            for name in ("data", "train", "prune", "compress"):
-                self.folder.perform(name, "key", lambda folder: {})
-            self.folder.save()
-
-        def stage(self, name, depends, code, work):
-            if not self.folder.up_to_date(name, "key"):
-                self.folder.perform(name, "key", work)
-
     def run_hemo_part(recipe, place, last, say, new_task):
         assert last == "compress" and recipe.training.seed == recipe.source.seed
         seen.append(place.name)
-        return Run(recipe, place)
+        return types.SimpleNamespace(folder=RunFolder.create(place, recipe.name))
 
-    def judge_run(folder, options):
-        seen.append("judged")
-        return judged(int(folder.name.split("_")[1]), windows)
+    def evaluate(run):
+        if not run.folder.up_to_date("evaluate", "key"):
+            seen.append("judged")
+            found = judged(int(run.folder.path.name.split("_")[1]), windows)
+            run.folder.perform("evaluate", "key", lambda folder: write_evaluation(found.report(), found, folder) or {})
 
     monkeypatch.setattr(repeats, "run_hemo_part", run_hemo_part)
-    monkeypatch.setattr(repeats, "judge_run", judge_run)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr("thumbnet.training.hemodynamics.plots.save_plots", lambda *arguments: [])
     return seen
 

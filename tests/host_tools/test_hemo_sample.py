@@ -85,11 +85,11 @@ def test_a_teacher_of_another_division_is_refused(pair, untrained, tmp_path, cap
 def compressed(asked: float, left: int, windows: tuple[int, int, int]):
     """Facts of a run whose network kept `left` of 100 parameters."""
     row = {"name": "teacher", "title": "teacher, float", "mae": {"SBP": 9.0}, "parameters": 100, "active_macs": 50,
-           "served": [1.0]}  # fmt: skip
+           "served": [1.0], "gain_kept": None}  # fmt: skip
     facts = {
         "data": {"tasks": ["SBP"], "windows": dict(zip(("train", "validation", "test"), windows, strict=True))},
         "compress": {"rows": [row, {**row, "name": "device", "parameters": left}], "table": {"target_sparsity": asked},
-                     "why_no_bundle": "none is needed here"},
+                     "missing": [], "why_no_bundle": "none is needed here"},
     }  # fmt: skip
     return types.SimpleNamespace(folder=types.SimpleNamespace(facts=facts.__getitem__))
 
