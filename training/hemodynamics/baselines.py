@@ -93,7 +93,10 @@ def _traits(people: np.ndarray) -> np.ndarray:
 
 
 def _demographics(train: PpgWindows, test: PpgWindows) -> np.ndarray:
-    """Ridge regression; a trait that nobody has is left out, one that some lack is replaced by its mean."""
+    """Ridge regression; a trait that nobody has is left out, one that some lack is replaced by its mean.
+
+    NaN for people of whom no trait is known.
+    """
     known, asked = _traits(train.people), _traits(test.people)
     used = np.isfinite(known).any(axis=0)
     estimates = np.full((len(test), len(train.tasks)), np.nan)
@@ -105,13 +108,14 @@ def _demographics(train: PpgWindows, test: PpgWindows) -> np.ndarray:
     inputs, queries = (np.nan_to_num((table[:, used] - centre) / spread) for table in (known, asked))
     for column in range(len(train.tasks)):
         labels = train.labels[:, column]
-        rows = np.isfinite(labels)
+        rows = np.isfinite(labels) & np.isfinite(known[:, used]).any(axis=1)
         if not rows.any():
             continue
         mean = labels[rows].mean()
         gram = inputs[rows].T @ inputs[rows] + _RIDGE * np.eye(inputs.shape[1])
         weights = np.linalg.solve(gram, inputs[rows].T @ (labels[rows] - mean))
         estimates[:, column] = mean + queries @ weights
+    estimates[~np.isfinite(asked[:, used]).any(axis=1)] = np.nan
     return estimates
 
 

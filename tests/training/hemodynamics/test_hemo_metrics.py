@@ -131,6 +131,17 @@ def test_demographics_find_a_line_in_age():
     np.testing.assert_allclose(found[DEMOGRAPHICS][:, 0], 100 + age[1::2] / 2, atol=2.5)
 
 
+def test_demographics_say_nothing_about_people_of_whom_nothing_is_known():
+    people = np.full((40, 4), np.nan)
+    people[:30, 0] = np.linspace(20, 80, 30)  # the last ten are strangers, five of whom train
+    labels = np.where(np.isnan(people[:, :1]), 500, 100 + people[:, :1]) * np.ones((1, 2))
+    windows = small_set([f"{n}" for n in range(40)], [0] * 40, labels, people=people)
+    train = [*range(0, 30, 2), *range(30, 35)]
+    found = baseline_estimates(windows, division(train, [1, 3, 36]))[DEMOGRAPHICS]
+    np.testing.assert_allclose(found[:2], windows.labels[[1, 3]], atol=6)
+    assert np.isnan(found[2]).all()
+
+
 def test_tracking_ignores_the_offset_of_a_person():
     truth = np.array([100.0, 110, 120, 90, 100, 95])
     told = truth + np.array([30] * 3 + [-20] * 3)
