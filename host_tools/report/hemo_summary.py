@@ -26,6 +26,8 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
     console.print(f"\n[bold]{report['run']['name']}: {tested} of {people}, {report['data']['name']}[/]", soft_wrap=True)
     console.print(f"  {evaluation['protocol']['label']}", soft_wrap=True, markup=False)
     console.print(_errors(evaluation))
+    for remark in (*evaluation["protocol"]["leaks"], *evaluation["remarks"]):
+        console.print(f"  {remark}", soft_wrap=True, markup=False)
     console.print(_costs(table))
     for note in compression_notes(table)[1:]:
         console.print(f"  {note}", soft_wrap=True, markup=False)

@@ -22,11 +22,11 @@ def error_section(evaluation: Content) -> dict[str, Any]:
         "rows": [
             {"name": title(name, evaluation), "strong": name == deployed,
              "cells": [formats.figure(row[task]["mae"]) if task in row else "–" for task in tasks]}
-            for name, row in errors.items()
+            for name, row in errors.items() if row
         ],
         "gain": [{"name": title(name, evaluation), "strong": name == deployed,
                   "cells": [formats.percent(_share(row.get(task)), 0) for task in tasks]}
-                 for name, row in gain.items()],
+                 for name, row in gain.items() if row],
         "heads": [(task, errors["model"][task]["unit"]) for task in tasks],
         "names": [(task, "") for task in tasks],
         "detail": [_detail(task, errors[deployed][task], errors["model"][task]) for task in errors[deployed]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,31 +36,36 @@ LAYERS = (
 )
 
 
-def sample_judged(seed: int = 3) -> Judged:
-    """Estimates that are near the truth, of a network and of its integers, for 12 people."""
-    windows = synthetic_windows(12, 4, seed=seed)
+def sample_judged(seed: int = 3, tasks: tuple[str, ...] = (), each: int = 4) -> Judged:
+    """Estimates that are near the truth, of a network and of its integers, for 12 people; nothing is known of them
+    where the tasks are named."""
+    windows = synthetic_windows(12, each, seed=seed)
+    if tasks:
+        windows = replace(windows.with_tasks(tasks), people=np.full((len(windows), 4), np.nan))
     division, rng = divide(windows, seed=seed), np.random.default_rng(seed)
     spread = windows.labels.std(axis=0)
     estimated = windows.labels + 0.3 * spread * rng.normal(size=windows.labels.shape)
     chosen = np.array([rng.permutation(EXPERTS) < K for _ in division.test])
-    weights = np.repeat((chosen / K)[:, None], 10, axis=1)
+    weights = np.repeat((chosen / K)[:, None], len(windows.tasks), axis=1)
     device = OnDevice(estimated + 0.01 * spread, chosen)
     return Judged("compressed network, float", DataConfig(subjects=12, each=4, seed=seed).to_dict(), None,
                   Data(windows, division), estimated, {TITLES[BUNDLE]: device.estimated}, weights, device)  # fmt: skip
 
 
 def table_row(name: str, kind: str, gain: float, kept: float | None, tasks: list[str]) -> dict[str, Any]:
-    """A row of the compression table; SV gains nothing."""
+    """A row of the compression table; the last task gains nothing."""
     flat = dict.fromkeys(tasks, kept)
     return {
         "name": name, "title": f"title of {name}", "kind": kind, "config": CONFIG, "parameters": 15_258,
         "active_macs": 936_664, "most_active": K, "mae": dict.fromkeys(tasks, 5.0),
-        "mean_mae": dict.fromkeys(tasks, 5.0 / (1 - gain)), "gain": {**dict.fromkeys(tasks, gain), "SV": -0.1},
-        "served": [0.5, 0.5, 0.6, 0.4], "gain_kept": None if kept is None else {**flat, "SV": None},
+        "mean_mae": dict.fromkeys(tasks, 5.0 / (1 - gain)), "gain": {**dict.fromkeys(tasks, gain), tasks[-1]: -0.1},
+        "served": [0.5, 0.5, 0.6, 0.4], "gain_kept": None if kept is None else {**flat, tasks[-1]: None},
     }  # fmt: skip
 
 
-def sample_run(place: Path, *, board: str = "qemu_m4", on_device: bool = True, **budgets: float) -> RunFolder:
+def sample_run(
+    place: Path, *, board: str = "qemu_m4", on_device: bool = True, judged: Judged | None = None, **budgets: float
+) -> RunFolder:
     """A finished run.
 
     Parameters
@@ -70,6 +76,8 @@ def sample_run(place: Path, *, board: str = "qemu_m4", on_device: bool = True, *
         The one board.
     on_device : bool
         Whether the network was one for devices.
+    judged : Judged, optional
+        What it estimates.
     **budgets : float
         Of the recipe.
     """
@@ -77,7 +85,7 @@ def sample_run(place: Path, *, board: str = "qemu_m4", on_device: bool = True, *
     folder = RunFolder.create(place, "sample")
     folder.info = {"updated": "2026-01-02 03:04 UTC", "recipe": recipe.model_dump(mode="json"),
                    "seeds": {"data": 3, "training": 1}, "versions": {"thumbnet": "0.1.0"}}  # fmt: skip
-    judged = sample_judged()
+    judged = judged or sample_judged()
     tasks = list(judged.data.windows.tasks)
     network = {"config": CONFIG, "parameters": 15_258, "active_macs": 936_664, "most_active": K}
     windows = {part: len(getattr(judged.data.division, part)) for part in ("train", "validation", "test", "known")}

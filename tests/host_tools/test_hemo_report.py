@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs thumbnet[train]")
 
-from hemo_run_sample import LAYERS, sample_run
+from hemo_run_sample import LAYERS, sample_judged, sample_run
 from test_report import text_of
 from thumbnet.host_tools.cli import run
 from thumbnet.host_tools.hemodynamics.costs import table_of, write_table
@@ -76,7 +76,7 @@ def test_the_table_of_costs(folder, report, page):
     text = text_of(page)
     for part in ("3.57 M", "77.7 KB", "2.55 M", "55.4 KB", "85 % (SBP)", "int8: no cost on a board, qemu_m4: region",
                  "teacher, two-way: no cost on a board, the compiler takes int8 models only",
-                 "the teacher has no gain over the mean in SV"):  # fmt: skip
+                 "the teacher has no gain over the mean in SVRI"):  # fmt: skip
         assert part in text, part
     write_table(folder)
     written = json.loads((folder.path / "compression.json").read_text())
@@ -86,7 +86,7 @@ def test_the_table_of_costs(folder, report, page):
 def test_budgets_are_shown_and_judged(report, page):
     found = {(row["key"], row["where"]): row for row in report["budgets"]}
     assert not found["ram_bytes", "qemu_m4"]["ok"] and found["gain_kept", "SBP"]["ok"]
-    assert found["gain_kept", "SBP"]["least"] and ("gain_kept", "SV") not in found
+    assert found["gain_kept", "SBP"]["least"] and ("gain_kept", "SVRI") not in found
     assert found["expert_share", "expert 3"] == {
         "key": "expert_share", "where": "expert 3", "limit": 0.02, "value": 0.4, "ok": True, "least": True,
     }  # fmt: skip
@@ -118,6 +118,21 @@ def test_a_network_that_is_for_no_device_has_a_report_too(tmp_path, capsys):
     assert "Compressed network, float. Left" in text
     print_summary(report, Path("report.html"))
     assert "no bundle: a mixture of experts" in capsys.readouterr().out
+
+
+def test_two_parameters_of_people_of_whom_nothing_is_known(tmp_path, capsys):
+    """One window each: no earlier reading, no change, no kinds of people but pressures."""
+    report = gather(sample_run(tmp_path / "run", judged=sample_judged(tasks=("SBP", "DBP"), each=1)))
+    text = text_of(render(report))
+    for word in ("None", " nan", "Undefined"):
+        assert word not in text
+    assert "no tested person has an earlier reading" in text.lower()
+    assert "Changes within people, whatever" not in text and "women" not in text
+    print_summary(report, Path("report.html"))
+    lines = capsys.readouterr().out.splitlines()
+    assert any("no tested person has an earlier reading" in line for line in lines)
+    # A baseline that has nothing to go by has no row.
+    assert not any(line.strip().startswith(("last cuff reading", "demographics only")) for line in lines)
 
 
 def test_the_host_counts_nothing(tmp_path):
