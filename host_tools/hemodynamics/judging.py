@@ -200,6 +200,9 @@ def judge_networks(folder: Path, data: Data, own: DataConfig, other: DataConfig 
     rows = np.unique(np.concatenate([data.division.test, data.division.known, data.division.validation]))
     names = [name for name in (STUDENT, MODEL) if (folder / name).is_file()]
     found = [load_estimator(folder, name)(data.windows.signals[rows]) for name in names]
+    if len(found) > 1 and np.array_equal(found[0]["estimates"], found[1]["estimates"]):
+        # Nothing was removed and nothing learned again: the network goes by its own name.
+        names, found = names[1:], found[1:]
     columns = _columns(folder, data.windows.tasks)
     count = len(data.windows)
     told = {TITLES[name]: _spread(row["estimates"][:, columns], rows, count)

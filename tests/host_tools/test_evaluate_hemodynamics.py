@@ -99,6 +99,15 @@ def test_a_run_is_judged_on_its_own_division(trained, capsys):
     assert "SBP" in report["errors"]["model, with demographics"]
 
 
+def test_a_network_that_nothing_was_removed_from_goes_by_its_own_name(trained, capsys, monkeypatch):
+    stand_in = sys.modules["thumbnet.host_tools.hemodynamics.networks"]
+    monkeypatch.setattr(stand_in, "load_estimator", lambda folder, name, load=stand_in.load_estimator: load(folder, ""))
+    assert run(["evaluate", "hemodynamics", "--run", str(trained), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["model"] == "network, float"
+    assert not any("compressed" in name for name in report["errors"])
+
+
 def test_the_bundle_of_a_run_is_judged_by_its_integers(trained, capsys, monkeypatch):
     """Codes in, units of 1/65536 out, for the tested windows alone."""
     seen = []

@@ -115,7 +115,7 @@ def test_a_network_that_is_for_no_device_has_a_report_too(tmp_path, capsys):
     report = gather(made)
     text = text_of(render(report))
     assert "No board was run" in text and "not made, a mixture of experts for devices needs towers" in text
-    assert "Compressed network, float. Left" in text
+    assert "Compressed network, float. First" in text
     print_summary(report, Path("report.html"))
     assert "no bundle: a mixture of experts" in capsys.readouterr().out
 
