@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from .boards import instructions
 from .elf import read_footprint
 from .modelfile import ModelFile
+from .signals import seeded_windows
 from .tensors import pack
-from .windows import RandomWindows
 from .workbench import Workbench
 
 if TYPE_CHECKING:
+    from thumbnet.codegen.signals import SignalPlan
+
     from .boards import Board
 
 
@@ -56,7 +58,14 @@ class Cost:
 
 
 def cost_of(
-    tflite: bytes, board: Board, folder: Path, *, schedule: str = "whole", max_ram: int | None = None, seed: int = 1
+    tflite: bytes,
+    board: Board,
+    folder: Path,
+    *,
+    schedule: str = "whole",
+    signals: SignalPlan | None = None,
+    max_ram: int | None = None,
+    seed: int = 1,
 ) -> Cost:
     """Compile an int8 model, build its firmware for a board, run one window there.
 
@@ -70,8 +79,10 @@ def cost_of(
         Working folder.
     schedule : str
         See `compile_model`.
+    signals : SignalPlan, optional
+        Preprocessing in front of the model, which is then part of every figure.
     max_ram : int, optional
-        State that the model may take, in bytes.
+        State that the model may take, its preprocessing included, in bytes.
     seed : int
         Chooses the window, as `thumbnet profile` does.
 
@@ -80,8 +91,9 @@ def cost_of(
     HostToolsError, CodegenError
         When the model does not compile, the firmware does not build, or the device fails.
     """
-    bench = Workbench(ModelFile(folder / "model.tflite", tflite), board, folder, schedule=schedule, max_ram=max_ram)
-    window = RandomWindows(bench.compiled.inputs, 4, seed)[3]
+    model = ModelFile(folder / "model.tflite", tflite)
+    bench = Workbench(model, board, folder, schedule=schedule, signals=signals, max_ram=max_ram)
+    window = seeded_windows(bench.compiled.inputs, signals, 4, seed)[3]
     with bench.device() as device:
         reply, ticks_hz = device.profile(pack(window)), device.hello().ticks_hz
     image = read_footprint(bench.elf())

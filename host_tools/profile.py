@@ -20,9 +20,8 @@ from .boards import instructions
 from .elf import Footprint, read_footprint
 from .errors import DeviceError
 from .oracle import tflm_arena_bytes
-from .signals import SampleWindows
+from .signals import seeded_windows
 from .tensors import pack
-from .windows import RandomWindows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from .boards import Board
     from .link.client import ProfileReply, PushTicks
     from .modelfile import ModelFile
-    from .windows import Windows
     from .workbench import Workbench
 
 _SHOWN_SYMBOLS = 20
@@ -226,7 +224,7 @@ def profile_model(
     signals
         Preprocessing in front of the model, which is then part of every figure; the window is one of samples.
     max_ram
-        State that the model may take, in bytes, where the schedule is for the compiler to choose.
+        State that model and preprocessing may take, in bytes, where the schedule is for the compiler to choose.
 
     Raises
     ------
@@ -238,7 +236,7 @@ def profile_model(
     bench = Workbench(
         model, board, folder, sources, port, schedule, optimize=optimize, signals=signals, max_ram=max_ram
     )
-    window = pack(_windows(bench, signals, seed)[_SMOOTH])
+    window = pack(seeded_windows(bench.compiled.inputs, signals, _SMOOTH + 1, seed)[_SMOOTH])
     with ThreadPoolExecutor(3) as pool:
         plain = pool.submit(_run, bench, False, window)
         observed = plain if port else pool.submit(_run, bench, True, window)
@@ -263,14 +261,6 @@ def profile_model(
         pushes=_push_cost(reply.pushes, meter),
         signals=signals is not None,
     )
-
-
-def _windows(bench: Workbench, signals: SignalPlan | None, seed: int) -> Windows:
-    given = bench.compiled.inputs
-    if signals is None:
-        return RandomWindows(given, _SMOOTH + 1, seed)
-    samples, channels = given[0].shape
-    return SampleWindows(signals.bits, samples, channels, _SMOOTH + 1, seed)
 
 
 def _push_cost(pushes: PushTicks | None, meter: Meter) -> PushCost | None:

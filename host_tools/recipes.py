@@ -202,7 +202,7 @@ class CodegenTable(_Table):
     max_ram: int | None = Field(
         default=None,
         ge=1,
-        description="state that the model may take, in bytes; a schedule that the compiler chooses obeys",
+        description="state of model and preprocessing, in bytes; a schedule that the compiler chooses obeys",
     )
 
 

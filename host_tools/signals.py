@@ -17,8 +17,8 @@ from thumbnet.codegen.signals.application import input_codes, samples_of
 from .errors import HostToolsError
 from .modelfile import ModelFile
 from .oracle import Oracle
-from .tensors import Array
-from .windows import kind_of
+from .tensors import Array, TensorSpec
+from .windows import RandomWindows, Windows, kind_of
 
 #: Value of --signals that stands for the declaration in the bundle.
 BUNDLE = "bundle"
@@ -129,6 +129,14 @@ class SampleWindows:
         return folded
 
 
+def seeded_windows(inputs: Sequence[TensorSpec], plan: SignalPlan | None, count: int, seed: int) -> Windows:
+    """Windows made from a seed: codes for a model, samples where a plan stands in front of it."""
+    if plan is None:
+        return RandomWindows(inputs, count, seed)
+    samples, channels = inputs[0].shape
+    return SampleWindows(plan.bits, samples, channels, count, seed)
+
+
 @dataclass(frozen=True)
 class RecordedWindows:
     """Consecutive windows of a recording's digital samples, int32 of shape (windows * samples, channels)."""
@@ -223,9 +231,12 @@ def read_windows(
     from thumbnet.quantize.signals import to_counts
     from thumbnet.training.sleep.recording import read_converter_signals
 
+    from .hemodynamics.converter import read_counts
     from .predict import bundle_config, bundle_of
 
     bundle = bundle_of(given)
+    if plan.normalise is not None:
+        return _windows_of(read_counts(path, bundle), samples_of(model, plan), path, count)
     counts = to_counts(plan.to_dict(), read_converter_signals(path, bundle_config(bundle)))
     return _windows_of(counts, samples_of(model, plan), path, count)
 

@@ -350,7 +350,7 @@ def _check_channels(manifest: Mapping[str, Any], where: str) -> None:
         elif not 0 < channel["rate"] < float("inf"):
             raise BundleError(f"{where}: rate of channel {channel['name']!r} must be positive, got {channel['rate']!r}")
     if "signals" in manifest:
-        check_signals(manifest["signals"], [channel["name"] for channel in manifest["channels"]], where)
+        check_signals(manifest["signals"], [channel["name"] for channel in manifest["channels"]], where, normalised)
 
 
 def _check_channel(channel: Mapping[str, Any], where: str) -> None:

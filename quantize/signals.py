@@ -21,6 +21,8 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 """Kinds of steps with their keys."""
 
 _NUMBER = (int, float)
+_SPAN = 0.75
+"""Share of the converter's range that a window between 0 and 1 is given: room above and below, as a sensor has."""
 
 
 def declare_signals(config: SignalConfig, scaling: ChannelScaling) -> dict[str, Any] | None:
@@ -56,6 +58,57 @@ def declare_signals(config: SignalConfig, scaling: ChannelScaling) -> dict[str, 
     }
 
 
+def declare_window(name: str, bits: int, rate: float, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the declaration of one channel whose windows are normalised by their own range, to -1 ... 1.
+
+    Parameters
+    ----------
+    name : str
+        Of the channel; its unit is arbitrary, so that a count is worth 1 of it.
+    bits : int
+        Of the converter.
+    rate : float
+        Of the converter, in Hz.
+    steps : sequence of mapping
+        Before normalisation.
+
+    Returns
+    -------
+    dict
+        JSON values.
+    """
+    channel = {"name": name, "microvolts_per_count": 1.0, "microvolts_per_code": 1.0, "steps": list(steps)}
+    normalise = {"scale": 1 / 127, "zero_point": 0, "low": -1.0, "high": 1.0}
+    return {"bits": bits, "rate": float(rate), "channels": [channel], "normalise": normalise}
+
+
+def window_counts(declared: Mapping[str, Any], windows: np.ndarray, rate: float) -> np.ndarray:
+    """Windows as the declared converter would have given them: three quarters of its range, around 0.
+
+    Parameters
+    ----------
+    declared : mapping
+        From :func:`declare_window`.
+    windows : numpy.ndarray
+        Shape (N, samples), between 0 and 1.
+    rate : float
+        Of these samples, in Hz; others in between lie on straight lines.
+
+    Returns
+    -------
+    numpy.ndarray
+        int32, shape (N, samples of the converter, 1).
+    """
+    import numpy as np
+
+    count = windows.shape[1]
+    length = int(np.ceil(count * declared["rate"] / rate - 1e-9))
+    places = np.arange(length) * (rate / declared["rate"])
+    rows = [row if length == count else np.interp(places, np.arange(count), row) for row in np.asarray(windows, float)]
+    half = 2 ** (declared["bits"] - 1)
+    return np.rint(_SPAN * (2 * np.stack(rows) - 1) * (half - 1)).astype(np.int32)[..., None]
+
+
 def to_counts(declared: Mapping[str, Any], microvolts: np.ndarray) -> np.ndarray:
     """What the declared converter gives: counts, rounded and clipped to its bits.
 
@@ -78,8 +131,10 @@ def to_counts(declared: Mapping[str, Any], microvolts: np.ndarray) -> np.ndarray
     return np.clip(np.rint(microvolts / worth), -half, half - 1).astype(np.int32)
 
 
-def check_signals(signals: Any, channels: Sequence[str], where: str) -> None:
+def check_signals(signals: Any, channels: Sequence[str], where: str, normalised: bool = False) -> None:
     """Check the declaration that a manifest holds, as far as it must fit the manifest.
+
+    Where windows are `normalised` it must say how.
 
     Raises
     ------
@@ -92,6 +147,12 @@ def check_signals(signals: Any, channels: Sequence[str], where: str) -> None:
     names = [row.get("name") if isinstance(row, Mapping) else row for row in signals["channels"]]
     if names != list(channels):
         raise BundleError(f"{place} must name the channels {list(channels)} in this order, got {names}")
+    if normalised or "normalise" in signals:
+        normalise = signals.get("normalise")
+        _check(normalise, {"scale": _NUMBER, "zero_point": int}, f"{place}: normalise")
+        _positive(normalise, ("scale",), f"{place}: normalise")
+        ends = {key: _NUMBER for key in ("low", "high") if key in normalise}
+        _check(normalise, ends, f"{place}: normalise")
     for row in signals["channels"]:
         inside = f"{place} of channel {row['name']!r}"
         worth = ("microvolts_per_count", "microvolts_per_code")

@@ -15,6 +15,8 @@ from ..pipeline.compress import spread
 from ..pipeline.firmware import PARITY_WINDOWS
 from ..pipeline.hashing import versions
 from ..pipeline.quiet import quiet_libraries
+from .converter import declared
+from .counts import keep_counts
 from .integers import integer_estimates
 from .networks import MODEL, NETWORK_CODE, PACKAGES, STANDARD, STUDENT, load_network, load_standard
 from .prune import material_of
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
 BUNDLE, ESTIMATES, FOLDER = "model.bundle", "test_int8.npz", "compression"
 _CODE = (*NETWORK_CODE, "training/hemodynamics/lowering.py", "quantize", "codegen/mixture", "host_tools/oracle.py",
-         *(f"host_tools/hemodynamics/{name}.py" for name in ("compress", "integers", "prune", "rows")))  # fmt: skip
+         *(f"host_tools/hemodynamics/{name}.py" for name in ("compress", "converter", "counts", "integers", "prune",
+                                                             "rows")))  # fmt: skip
 _PACKAGES = (*PACKAGES, "tflite-micro", "ai-edge-litert")
 _OWN = {"window_passes", "aware_epochs", "aware_learning_rate", "calibration_windows"}
 """Keys of `[compression]` that decide this stage."""
@@ -45,6 +48,7 @@ def compress(run: HemoRun) -> dict[str, Any]:
         "compression": recipe.compression.model_dump(include=_OWN),
         "training": [recipe.training.seed, recipe.training.batch_size, recipe.training.patience],
         "windows": recipe.boards.windows,
+        "converter": recipe.converter.model_dump(),
         "versions": versions(_PACKAGES),
     }
     return run.stage("compress", depends, _CODE, lambda folder: _work(run, folder))
@@ -66,6 +70,7 @@ class _Work:
         self.bundles: dict[str, str] = {}
         self.files: dict[str, int] = {}
         self.missing: list[dict[str, str]] = []
+        self.signals: dict[str, Any] | None = None
 
     def facts(self) -> dict[str, Any]:
         """Make every int8 network; a network that is for no device is trained and compressed all the same."""
@@ -92,7 +97,7 @@ class _Work:
             self._student(lowered)
         return {"rows": self.rows.rows, "missing": self.missing, "network": self.pruned["network"],
                 "table": self.run.recipe.compression.model_dump(), "bundles": self.bundles, "bytes": self.files,
-                "why_no_bundle": why}  # fmt: skip
+                "signals": self.signals, "why_no_bundle": why}  # fmt: skip
 
     def _student(self, lowered: LoweredMixture) -> None:
         from thumbnet.quantize.mixture_points import train_lowered
@@ -112,6 +117,7 @@ class _Work:
         np.savez(self.folder / ESTIMATES, estimates=found["estimates"], chosen=found["chosen"], places=places,
                  labels=windows.labels[places])  # fmt: skip
         np.save(self.folder / PARITY_WINDOWS, self._parity_windows())
+        self.signals = keep_counts(self.run, bundle, self.folder)
 
     def _point(
         self, name: str, lowered: LoweredMixture, network: Mapping[str, Any], at: int = -1
@@ -192,4 +198,5 @@ def _bundle(run: HemoRun, lowered: LoweredMixture, standard: Standard) -> Bundle
         },
         licences=[],
         versions=versions(("thumbnet", *_PACKAGES)),
+        signals=declared(run.recipe),
     )

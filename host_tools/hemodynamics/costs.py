@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thumbnet.codegen.errors import CodegenError
+from thumbnet.codegen.signals import SignalPlan
 
 from ..cost import cost_of
 from ..errors import BuildError, ToolchainMissing
@@ -54,23 +55,23 @@ def deployed(facts: Mapping[str, Any]) -> str | None:
 def _cost(run: HemoRun, name: str, file: str, board: Board) -> None:
     from thumbnet.quantize.bundle import Bundle
 
-    tflite = Bundle.read(run.folder.output(file)).tflite
+    bundle = Bundle.read(run.folder.output(file))
+    tflite = bundle.tflite
+    signals = None if bundle.signals is None else SignalPlan.from_dict(bundle.signals)
     schedule, limit = run.recipe.codegen.schedule, run.recipe.codegen.max_ram
 
     def work(_folder: Path) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="thumbnet-", ignore_cleanup_errors=True) as scratch:
             try:
-                return {
-                    "cost": cost_of(tflite, board, Path(scratch), schedule=schedule, max_ram=limit).to_dict(),
-                    "why_no_cost": None,
-                }
+                cost = cost_of(tflite, board, Path(scratch), schedule=schedule, signals=signals, max_ram=limit)
+                return {"cost": cost.to_dict(), "why_no_cost": None}
             except ToolchainMissing:
                 raise
             except (CodegenError, BuildError) as error:
                 return {"cost": None, "why_no_cost": f"{board.name}: {_sentence(error)}"}
 
     depends = {"model": hashlib.sha256(tflite).hexdigest(), "board": board.name, "schedule": schedule,
-               **({} if limit is None else {"max_ram": limit})}  # fmt: skip
+               "signals": bundle.signals, **({} if limit is None else {"max_ram": limit})}  # fmt: skip
     run.stage(f"{_COST}{name}", depends, _CODE, work)
 
 

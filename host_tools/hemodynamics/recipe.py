@@ -81,6 +81,15 @@ class HemoTrainingTable(Table):
         return TrainingSettings(**self.model_dump(exclude={"weights"}), first_restart=1.0)
 
 
+class HemoConverterTable(Table):
+    """``[converter]``: what gives the device its samples; the bundle declares it."""
+
+    bits: int = Field(default=16, ge=2, le=24, description="resolution, the sign included")
+    rate: float | None = Field(
+        default=None, gt=0, le=100_000, description="Hz; left out: 1000 with `ppg-bp`, else that of the windows"
+    )
+
+
 class HemoCompressionTable(Table):
     """``[compression]``: from the trained network, the teacher, to the int8 one."""
 
@@ -137,6 +146,7 @@ class HemoRecipe(Table):
     name: str = Field(pattern=_NAME, description="name of the run's folder")
     task: Literal["hemodynamics"] = Field(default="hemodynamics", description="what is learned")
     data: dict[str, Any] = Field(default={}, description="windows and their division, see docs/hemodynamics.md")
+    converter: HemoConverterTable = Field(default=HemoConverterTable(), description="of the device")
     model: HemoModelTable = Field(default=HemoModelTable(), description="network")
     training: HemoTrainingTable = Field(default=HemoTrainingTable(), description="optimisation")
     compression: HemoCompressionTable = Field(default=HemoCompressionTable(), description="pruning and int8")
@@ -181,11 +191,14 @@ def parse_hemo_recipe(content: dict[str, Any], where: str = "as given") -> HemoR
     """Check the content of a recipe; `where` names it in errors."""
     from thumbnet.training.errors import TrainingError
 
+    from .converter import declared
+
     try:
         recipe = HemoRecipe.model_validate(content)
         tasks = len(recipe.source.tasks) or 10
         recipe.model.sizes(1250, tasks)
         recipe.compression.given(True)
+        declared(recipe)
     except ValidationError as error:
         raise RecipeError(f"recipe {where}: {sentence_of(error, HemoRecipe)}") from None
     except TrainingError as error:

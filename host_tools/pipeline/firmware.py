@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thumbnet.codegen import GENERATOR, analyze_model, compile_model
+from thumbnet.codegen import GENERATOR, CompiledModel, Limits, analyze_model, compile_model
 from thumbnet.codegen.mixture import is_mixture
 from thumbnet.codegen.signals import SignalPlan
-from thumbnet.codegen.signals.application import signal_files
+from thumbnet.codegen.signals.application import compile_with_signals, signal_files
 
 from ..elf import Footprint, Symbol, read_footprint
 from ..limits import limits_for
@@ -50,9 +50,14 @@ def generate(run: Run) -> None:
         target = board.target
 
         def work(folder: Path, board: Board = board, target: str = target) -> dict[str, Any]:
+            def alone(limits: Limits) -> CompiledModel:
+                return compile_model(run.model.tflite, target=target, prefix=prefix, schedule=schedule, limits=limits)
+
             limits = limits_for(schedule, board, run.recipe.codegen.max_ram)
-            compiled = compile_model(run.model.tflite, target=target, prefix=prefix, schedule=schedule, limits=limits)
-            if signals is not None:
+            if signals is None:
+                compiled = alone(limits)
+            else:
+                compiled, _ = compile_with_signals(alone, limits, signals, GENERATOR)
                 beside = signal_files(compiled, signals, GENERATOR)
                 compiled = replace(compiled, files={**compiled.files, **beside})
             compiled.write(folder / "generated" / target)

@@ -126,7 +126,7 @@ def open_samples(run: Run, oracle: Oracle) -> Behind | None:
     schedule = schedule_behind(plan, run.recipe.codegen.schedule)
     compiled = compile_behind(run.model, plan, schedule)
     counts = np.load(run.folder.output(SAMPLES))
-    told = f"{len(counts)} windows of held-out recordings, as the converter gives them"
+    told = f"{len(counts)} held-out windows, as the converter gives them"
     windows = RecordedWindows(counts.reshape(-1, counts.shape[2]), counts.shape[1], told)
     front = Front(plan, compiled, windows)
     return Behind(run.model, front, Expected(front.behind(oracle), windows), schedule,

@@ -11,6 +11,7 @@ from thumbnet.codegen.errors import UnsupportedError
 from thumbnet.host_tools import options
 from thumbnet.host_tools.errors import BuildError, DeviceTimeout, ToolchainMissing
 from thumbnet.host_tools.hemodynamics import costs
+from thumbnet.host_tools.hemodynamics.converter import declared
 from thumbnet.host_tools.hemodynamics.networks import NETWORK_CODE
 from thumbnet.host_tools.hemodynamics.prune import _CODE as PRUNE_CODE
 from thumbnet.host_tools.hemodynamics.recipe import parse_hemo_recipe
@@ -33,10 +34,10 @@ def run(tmp_path, monkeypatch):
     for name in bundles.values():
         (folder.path / name).parent.mkdir(exist_ok=True)
         (folder.path / name).write_bytes(name.encode())
-    read = lambda path: types.SimpleNamespace(tflite=path.read_bytes())  # noqa: E731
-    monkeypatch.setattr("thumbnet.quantize.bundle.Bundle.read", read)
     names = {"names": ["host", "qemu_m4", "qemu_m55"]}
     recipe = parse_hemo_recipe({"name": "run", "boards": names, "codegen": {"max_ram": 30_000}})
+    read = lambda path: types.SimpleNamespace(tflite=path.read_bytes(), signals=declared(recipe))  # noqa: E731
+    monkeypatch.setattr("thumbnet.quantize.bundle.Bundle.read", read)
     boards = [options.choose_board(name) for name in recipe.boards.names]
     return HemoRun(recipe, folder, boards, lambda line: None, lambda *words: lambda step: None)
 
@@ -44,11 +45,11 @@ def run(tmp_path, monkeypatch):
 def costing(found):
     """Stands in for building and running: what is found for each model."""
 
-    def cost_of(tflite, board, folder, *, schedule, max_ram):
+    def cost_of(tflite, board, folder, *, schedule, signals, max_ram):
         result = found[tflite.decode().split("/")[-1].removesuffix(".bundle")]
         if isinstance(result, Exception):
             raise result
-        assert max_ram == 30_000
+        assert max_ram == 30_000 and signals.normalise is not None
         return types.SimpleNamespace(to_dict=lambda: {"board": board.name, "schedule": schedule, "flash_bytes": result})
 
     return cost_of

@@ -49,7 +49,13 @@ def test_a_whole_run(tmp_path):
     assert names == ["teacher", "teacher-int8", "pruned", "two-way", "int8", "aware"]
     counts = [row["parameters"] for row in report["compress"]["rows"]]
     assert counts[1] == counts[0] and max(counts[2:]) <= 0.6 * counts[0]
-    assert report["boards"][0]["parity"]["mismatches"] == 0
+    parity = report["boards"][0]["parity"]
+    assert parity["mismatches"] == 0
+    # From counts of the converter: codes and outputs alike.
+    assert parity["signals"]["windows"] == 6 and parity["signals"]["passed"]
+    signals = report["compress"]["signals"]
+    assert signals["bits"] == 16 and signals["share_of_codes_that_differ"] < 0.01 and signals["largest_difference"] == 1
+    assert report["boards"][0]["profile"]["signals"]
     assert (tmp_path / "run" / "model.bundle").is_file()
     by_name = {row["name"]: row["mae"] for row in report["compress"]["rows"]}
     for task, floating in by_name["teacher"].items():

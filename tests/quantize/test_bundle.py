@@ -17,7 +17,7 @@ from thumbnet.codegen.signals import SignalPlan
 from thumbnet.quantize.bundle import MANIFEST, MODEL, Bundle
 from thumbnet.quantize.errors import BundleError
 from thumbnet.quantize.scaling import ChannelScaling
-from thumbnet.quantize.signals import declare_signals, to_counts
+from thumbnet.quantize.signals import check_signals, declare_signals, declare_window, to_counts
 from thumbnet.training.sleep.config import SignalConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -253,3 +253,23 @@ def test_the_converter_rounds_and_clips():
 def test_a_malformed_declaration_is_refused(signals, words):
     with pytest.raises(BundleError, match=words):
         Bundle.from_bytes(altered(signals=signals))
+
+
+@pytest.mark.parametrize(
+    ("normalise", "words"),
+    [
+        (None, "signals: normalise must be a JSON object, got None"),
+        ({"scale": 0, "zero_point": 0}, "normalise: scale must be positive, got 0"),
+        ({"scale": 0.1}, "normalise: zero_point must be int, got None"),
+        ({"scale": 0.1, "zero_point": 0, "low": "a"}, "normalise: low must be int or float, got 'a'"),
+    ],
+)
+def test_normalised_windows_say_how(normalise, words):
+    signals = declare_window("PPG", 16, 125.0, [])
+    check_signals(signals, ["PPG"], "x", normalised=True)
+    with pytest.raises(BundleError, match=words):
+        check_signals({**signals, "normalise": normalise}, ["PPG"], "x", normalised=True)
+    without = {key: value for key, value in signals.items() if key != "normalise"}
+    check_signals(without, ["PPG"], "x")
+    with pytest.raises(BundleError, match="normalise must be a JSON object"):
+        check_signals(without, ["PPG"], "x", normalised=True)
