@@ -160,8 +160,7 @@ def print_repeats(summary: Mapping[str, Any]) -> None:
         f"{summary['data']}: {len(seeds)} divisions, {people} subjects tested in each; mean +- deviation of them"
     )
     for task, unit in summary["units"].items():
-        head = f"{task}, {unit}|>MAE|>ME|>SD|>R2|>better than demographics in"
-        table = new_table("", head)
+        table = new_table("", f"{task}, {unit}|>MAE|>ME|>SD|>R2|>beats demographics in")
         for name, row in summary["models"].items():
             better = (
                 "-" if row[task]["better"] is None or name == REFERENCE else f"{row[task]['better']} of {len(seeds)}"
@@ -182,5 +181,6 @@ def print_repeats(summary: Mapping[str, Any]) -> None:
 def _cell(row: Mapping[str, Any], figure: str) -> str:
     if row["mean"] is None:
         return "-"
-    text = f"{row['mean']:+.2f}" if figure == "me" else f"{row['mean']:.2f}"
+    value = round(row["mean"], 2) + 0.0  # no -0
+    text = f"{value:+.2f}" if figure == "me" else f"{value:.2f}"
     return text if row["sd"] is None else f"{text} +- {row['sd']:.2f}"
