@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 DATA, MODEL, BUNDLE, INTEGERS = "data.json", "model.keras", "model.bundle", "test_int8.npz"
 FEATURES = "pulse features"
+OWN_DIVISION = (
+    "counts of train and validation are those of pulse features and baselines; the network has its own division of the "
+    "same windows"
+)
 TITLES = {MODEL: "network, float", "student.keras": "compressed network, float", BUNDLE: "compressed network, int8"}
 
 
@@ -105,6 +109,8 @@ class Judged:
         found = evaluate(self.data.windows, self.data.division, self.estimated, others=self.others,
                          weights=self.weights, rejections=self.data.rejections,
                          joined=self.weights is not None and self.tested is None)  # fmt: skip
+        if self.tested is not None and self.weights is not None:
+            found["remarks"].insert(0, OWN_DIVISION)
         about = {"model": self.title, "settings": self.settings, "tested": self.tested}
         return {**about, **found, **({} if self.device is None else {"device": self._device(self.device)})}
 

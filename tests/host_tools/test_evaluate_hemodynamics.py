@@ -180,6 +180,7 @@ def test_a_run_is_tested_whole_on_other_data(trained, tmp_path, capsys):
     assert report["windows"]["test"] == 5
     assert list(report["errors"]["model"]) == ["SBP", "DBP"]
     assert report["tested"]["source"] == "npy"
+    assert "the network has its own division" in report["remarks"][0]
     assert "joined" not in report  # its own people, whom the network has seen, would tell the weight
 
 
