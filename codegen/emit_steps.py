@@ -78,12 +78,15 @@ class TablesText:
         Its initializers, network by network.
     arrays : list of ArrayText
         Constants of all networks.
+    functions : list of FunctionText
+        Copies of kernels that several layers run.
     """
 
     types: list[tuple[str, list[str]]]
     members: list[str]
     rows: list[list[str]]
     arrays: list[ArrayText]
+    functions: list[FunctionText]
 
 
 class Emitter:

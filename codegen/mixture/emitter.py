@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..cost import array_bytes
 from ..emit_steps import CTYPES, ArrayText, Emitter, FunctionText, StepText, StructText, TablesText, call_text
 from ..literals import c_initializer
-from ..ops.base import SUM_BYTES, Array, Call, Init, Lowered
+from ..ops.base import SUM_BYTES, Array, Call, Lowered
 from ..schedule import Draft, Schedule, Step, state_bytes
 from ..targets import Target
-from .joint import Copy, Entry, Use, join, same_array
+from .copies import Wrapper, copy_function, dispatch, initializer
+from .joint import LAYER, OWN, Copy, Entry, Site, Use, join, same_array
 
 #: Parameters of a kernel, which a copy keeps on the stack.
 _STACK_BYTES = 160
-
-
-@dataclass(frozen=True)
-class _Wrapper:
-    """A call with its function; `call` still has places to fill in."""
-
-    functions: tuple[FunctionText, ...]
-    call: Call
-
-
-@dataclass(frozen=True)
-class _Function:
-    """A generated function: what it is given, by placeholder, and its text where it has yet to be written."""
-
-    name: str
-    given: tuple[str, ...]
-    text: FunctionText | None
 
 
 class TablesEmitter(Emitter):
@@ -59,8 +43,8 @@ class TablesEmitter(Emitter):
         self._known: dict[str, str] = {}
         self._types: dict[tuple[tuple[str, str], ...], str] = {}
         self._extra: list[ArrayText] = []
-        self._bodies: dict[tuple[str, ...], str] = {}
-        self._wrappers: dict[tuple[int, int], _Wrapper] = {}
+        self._common: list[FunctionText] = []
+        self._wrappers = self._wrap_all()
 
     # --- what the networks have in common -------------------------------------------------------------------
 
@@ -97,7 +81,7 @@ class TablesEmitter(Emitter):
         """Statements that end a reduction over the stream."""
         if self._plain(step):
             return super().finish(step, places)
-        return [call_text(self._wrapper(step, -1).call, places)]
+        return [call_text(self._wrappers[step.first, -1].call, places)]
 
     def _alike(self, step: Step) -> list[Step]:
         """The step in every network."""
@@ -182,16 +166,14 @@ class TablesEmitter(Emitter):
         places = {**places, **self._constant_places(step)}
         if self._plain(step):
             return super().step(step, places)
-        numbers = [*range(len(step.lowered.calls)), *([-1] if step.stage and step.stage.finish else [])]
-        wrappers = {number: self._wrapper(step, number) for number in numbers}
+        wrappers = {number: self._wrappers[step.first, number] for number in _numbers(step)}
         calls = [call_text(wrapper.call, places) for number, wrapper in wrappers.items() if number >= 0]
         observe = [] if step.stage else self.observe(step)
         if step.again:
             return StepText(step.index, self.comment(step), [], [], calls, observe, [])
+        structs = [*self._windows(step), *(struct for wrapper in wrappers.values() for struct in wrapper.structs)]
         functions = [function for wrapper in wrappers.values() for function in wrapper.functions]
-        return StepText(
-            step.index, self.comment(step), self._array_texts(step), self._windows(step), calls, observe, functions
-        )
+        return StepText(step.index, self.comment(step), self._array_texts(step), structs, calls, observe, functions)
 
     def _array_texts(self, step: Step) -> list[ArrayText]:
         texts: dict[str, ArrayText] = {}
@@ -209,35 +191,77 @@ class TablesEmitter(Emitter):
         fields = [(key, c_initializer(value, {})) for key, value in rows.items()]
         return [StructText(f"{self.base(step)}_rows", "tn_axis", fields)]
 
-    def _wrapper(self, step: Step, number: int) -> _Wrapper:
-        """A call of the layer, or with -1 the one that ends its reduction."""
-        key = (step.first, number)
-        if key not in self._wrappers:
-            self._wrappers[key] = self._wrap(step, number)
-        return self._wrappers[key]
+    # --- copies of kernels ----------------------------------------------------------------------------------
 
-    def _wrap(self, step: Step, number: int) -> _Wrapper:
+    def _wrap_all(self) -> dict[tuple[int, int], Wrapper]:
+        """Every call of the layers that differ, by step and number; -1 is the one that ends a reduction."""
+        steps = [step for step in self.schedule.steps if not step.again and not self._plain(step)]
+        keys = [(step, number) for step in steps for number in _numbers(step)]
+        copies = join([self._site(step, number) for step, number in keys])
+        found = {(step.first, number): Wrapper(self._member(step, number)) for step, number in keys}
+        wrappers = list(found.values())
+        for number, wrapper in enumerate(wrappers):
+            wrapper.several = sum(number in copy.users for copy in copies) > 1
+        for copy in copies:
+            users = {wrappers[site]: networks for site, networks in copy.users.items()}
+            first, _ = keys[next(iter(copy.users))]
+            self._place_copy(copy, users, self._given(first))
+        for (step, _), wrapper in zip(keys, wrappers, strict=True):
+            if len(wrapper.copies) > 1:
+                self._dispatch(wrapper, self._given(step))
+        return found
+
+    def _member(self, step: Step, number: int) -> str:
+        return f"l{step.first}" + ("_finish" if number < 0 else f"_{number}" if len(step.lowered.calls) > 1 else "")
+
+    def _site(self, step: Step, number: int) -> Site:
         names = self._arrays(step)
-        joint = join([Use(_call(one, number), one.lowered, names[n]) for n, one in enumerate(self._alike(step))])
-        several = len(step.lowered.calls) > 1
-        member = f"l{step.first}" + ("_finish" if number < 0 else f"_{number}" if several else "")
-        place = self._place_entry(member, joint.entry)
-        known = {**({"k": f"const {place[0]} *k"} if place else {}), **self._given(step)}
-        base = f"{self.prefix}_{member}_step"
-        copies = [_function(f"{base}{n}" if joint.mode else base, c, known) for n, c in enumerate(joint.copies)]
-        found = [*copies, _dispatch(base, joint.mode, copies, known)] if joint.mode else self._once(copies[0])
-        function = found[-1]
-        own = {"k": f"&s->tables->{place[1]}"} if place else {}
-        arguments = tuple(own.get(name, "{" + name + "}") for name in function.given)
-        texts = tuple(one.text for one in found if one.text is not None)
-        return _Wrapper(texts, Call(function.name, arguments))
+        uses = [Use(_call(one, number), one.lowered, names[n]) for n, one in enumerate(self._alike(step))]
+        return Site(uses, self._given(step), step.stage is None, step.macs)
 
-    def _once(self, function: _Function) -> list[_Function]:
-        """The function; without its text where one that reads the same is there already."""
-        assert function.text is not None
-        body = (function.text.parameters, *function.text.local, *function.text.body)
-        name = self._bodies.setdefault(body, function.name)
-        return [function if name == function.name else _Function(name, function.given, None)]
+    def _place_copy(self, copy: Copy, users: Mapping[Wrapper, tuple[int, ...]], given: Mapping[str, str]) -> None:
+        """Write a copy, and what every layer and network has of its own in it."""
+        first = next(iter(users))
+        number = str(len(first.copies)) if first.several else ""
+        name = f"{self.prefix}_{first.member}_step{number}"
+        own, layer = self._type(copy.own), self._type(copy.layer)
+        structures = {OWN: f"const {own} *{OWN}"} if own else {}
+        structures |= {LAYER: f"const {layer} *{LAYER}"} if layer else {}
+        passed, text = copy_function(name, copy, {**structures, **given})
+        for site, (wrapper, networks) in zip(copy.users, users.items(), strict=True):
+            places = {}
+            if own:
+                rows = [copy.own.values.get((site, network), {}) for network in range(len(self.graphs))]
+                places[OWN] = self._place_own(wrapper, own, [initializer(list(copy.own.types), row) for row in rows])
+            if layer:
+                places[LAYER] = f"{self.prefix}_{wrapper.member}_sizes{len(wrapper.copies) or ''}"
+                wrapper.structs.append(StructText(places[LAYER], layer, list(copy.layer.values[site].items())))
+            wrapper.copies.append((networks, name, passed, places))
+        (first.functions if len(users) == 1 else self._common).append(text)
+
+    def _type(self, entry: Entry) -> str:
+        """Structure with these members; empty where there are none."""
+        if not entry.types:
+            return ""
+        kinds = tuple(sorted(entry.types.items(), key=lambda item: (_size(item[1]), item[0])))
+        return self._types.setdefault(kinds, f"{self.prefix}_own{len(self._types)}")
+
+    def _place_own(self, wrapper: Wrapper, kind: str, texts: Sequence[str]) -> str:
+        """Member of the tables that holds what the layer has of its own; layers that have the same share one."""
+        content = f"{kind} {' '.join(texts)}"
+        if content not in self._known:
+            member = f"{wrapper.member}_{len(wrapper.copies)}" if wrapper.copies else wrapper.member
+            self._known[content] = member
+            self._add(member, f"{kind} {member};", texts)
+        return self._known[content]
+
+    def _dispatch(self, wrapper: Wrapper, given: Mapping[str, str]) -> None:
+        """Add the function that calls the copy for the network that runs."""
+        mode = f"{wrapper.member}_mode"
+        which = {network: str(n) for n, (networks, *_) in enumerate(wrapper.copies) for network in networks}
+        self._add(mode, f"uint8_t {mode};", [which[network] for network in range(len(self.graphs))])
+        tables = f"const {self.prefix}_tables *t"
+        wrapper.functions.append(dispatch(f"{self.prefix}_{wrapper.member}_step", tables, mode, wrapper, given))
 
     def _given(self, step: Step) -> dict[str, str]:
         """Declarations of what a layer's function may be given, by placeholder."""
@@ -249,25 +273,13 @@ class TablesEmitter(Emitter):
             found |= {"acc": "int32_t *acc" if wide else "int8_t *acc", "few": "int8_t *few"}
         return found | {f"out{n}": f"int8_t *out{n}" for n in range(len(step.node.outputs))}
 
-    def _place_entry(self, member: str, entry: Entry) -> tuple[str, str] | None:
-        """Type and member of the tables that holds what the layer has of its own; None where that is nothing."""
-        if not entry.types:
-            return None
-        kinds = tuple(sorted(entry.types.items(), key=lambda item: (_size(item[1]), item[0])))
-        kind = self._types.setdefault(kinds, f"{self.prefix}_own{len(self._types)}")
-        texts = [_initializer([name for name, _ in kinds], values) for values in entry.values]
-        content = f"{kind} {' '.join(texts)}"
-        if content not in self._known:
-            self._known[content] = member
-            self._add(member, f"{kind} {member};", texts)
-        return kind, self._known[content]
-
     def tables(self) -> TablesText:
         """What each network has of its own; asked for when all layers are written."""
         types = [(name, [f"{_declare(kind, field)};" for field, kind in kinds]) for kinds, name in self._types.items()]
-        members = list(self._members.values()) or ["uint8_t unused;"]
-        rows = [[f".{member} = {values[member]}," for member in self._members] or ["0,"] for values in self._values]
-        return TablesText(types, members, rows, self._extra)
+        names = sorted(self._members, key=lambda name: self._members[name].startswith("uint8_t"))
+        members = [self._members[name] for name in names] or ["uint8_t unused;"]
+        rows = [[f".{name} = {values[name]}," for name in names] or ["0,"] for values in self._values]
+        return TablesText(types, members, rows, self._extra, self._common)
 
 
 def _equal(a: Lowered, b: Lowered) -> bool:
@@ -280,6 +292,11 @@ def _equal(a: Lowered, b: Lowered) -> bool:
 
 def _reads(step: Step, position: int) -> bool:
     return any(f"{{in{position}}}" in argument for call in step.lowered.calls for argument in call.arguments)
+
+
+def _numbers(step: Step) -> list[int]:
+    """Calls of a layer by number; -1 is the one that ends its reduction over a stream."""
+    return [*range(len(step.lowered.calls)), *([-1] if step.stage and step.stage.finish else [])]
 
 
 def _call(step: Step, number: int) -> Call:
@@ -301,47 +318,3 @@ _SIZES = {"int8_t": 3, "uint8_t": 3, "int16_t": 2, "uint16_t": 2}
 def _size(ctype: str) -> int:
     """Rank by which members are laid out: large ones first, so that nothing lies between them."""
     return 0 if ctype.endswith("*") else _SIZES.get(ctype, 1)
-
-
-def _initializer(names: Sequence[str], values: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f".{name} = {values.get(name, '0')}" for name in names) + "}"
-
-
-def _function(name: str, copy: Copy, known: Mapping[str, str]) -> _Function:
-    """A copy of a kernel as a function of what it needs out of `known`, declarations by name."""
-    call, lowered = copy.call, copy.lowered
-    # One of a single element stands for none, which the compiler of the copy may only see after it has warned.
-    longest = max((item.length for item in lowered.scratch), default=0)
-    lengths = [longest if item.length == 1 else item.length for item in lowered.scratch]
-    pairs = zip(lowered.scratch, lengths, strict=True)
-    local = [f"{item.ctype} {item.name}[{length}] TN_SCRATCH;" for item, length in pairs]
-    if call.struct:
-        local.append(f"const {call.struct} p = {_nested(call.params, dict(copy.params))};")
-    names = {"params": "&p", **copy.arrays, **{key: key for key in known}}
-    names |= {item.name: item.name for item in lowered.scratch}
-    text = call_text(call, names)
-    own = any("k->" in line for line in (*local, text))
-    given = tuple(key for key in known if (own if key == "k" else "{" + key + "}" in call.arguments))
-    return _Function(name, given, FunctionText(name, ", ".join(known[key] for key in given), local, [text]))
-
-
-def _nested(value: Init, expressions: Mapping[str, str], path: str = "") -> str:
-    """Initializer of a structure from the expressions of its fields, by place."""
-    if isinstance(value, int | str):
-        return expressions[path]
-    if isinstance(value, Mapping):
-        prefix = f"{path}." if path else ""
-        items = [f".{key} = {_nested(item, expressions, f'{prefix}{key}')}" for key, item in value.items()]
-    else:
-        items = [_nested(item, expressions, f"{path}[{number}]") for number, item in enumerate(value)]
-    return "{" + ", ".join(items) + "}"
-
-
-def _dispatch(name: str, mode: str, copies: Sequence[_Function], known: Mapping[str, str]) -> _Function:
-    """The function that calls the copy for the network that runs."""
-    given = tuple(key for key in known if key == "k" or any(key in copy.given for copy in copies))
-    lines = []
-    for number, copy in enumerate(copies[:-1]):
-        lines += [f"if (k->{mode} == {number}u) {{", f"    {copy.name}({', '.join(copy.given)});", "    return;", "}"]
-    call = f"{copies[-1].name}({', '.join(copies[-1].given)});"
-    return _Function(name, given, FunctionText(name, ", ".join(known[key] for key in given), lines, [call]))

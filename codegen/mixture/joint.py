@@ -1,7 +1,8 @@
-"""One copy of a kernel for a layer that several networks have: what is the same becomes constants of the copy.
+"""One copy of a kernel for a layer that several networks have, and for layers of a kind: what is the same is constant.
 
-What differs is read from a small structure, of which there is one for each network. Kernels have modes, parameters that
-decide how the code runs; networks in which a layer runs in another mode get a copy of that layer of their own.
+What differs from network to network is read from a structure, of which there is one for each network; what differs
+between layers of a kind, which are equal in their loops and have other lengths, from another of which there is one for
+each layer. Kernels have modes, parameters that decide how the code runs; there is a copy for each mode.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..literals import c_number
 from ..ops.base import Array, Call, Init, Lowered
+from ..sharing import HEAVY_MACS
 from .fields import field_type
 
 #: Parameters that kernels only calculate with. All others decide what their code does.
@@ -23,6 +25,12 @@ _VALUES = frozenset(
     }
 )
 _SHIFT = "shift"
+#: Lengths that whole-tensor kernels count to: a register instead of a constant.
+_LENGTHS = frozenset({"rows.in", "rows.out", "cols.in", "cols.out", "out_cols", "conv_rows"})
+#: Structures that copies read, as the functions are given them: of the network that runs, of the layer.
+OWN, LAYER = "k", "g"
+
+_Key = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -34,68 +42,93 @@ class Use:
     names: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Site:
+    """One call of a layer.
+
+    Attributes
+    ----------
+    uses : sequence of Use
+        The call in every network.
+    given : mapping of str to str
+        Declarations of what the function of the call may be given, by placeholder.
+    whole : bool
+        Whether it runs over whole tensors; by rows, reading lengths would cost more than it saves.
+    macs : int
+        Multiply-accumulates; a heavy layer keeps its lengths as constants.
+    """
+
+    uses: Sequence[Use]
+    given: Mapping[str, str]
+    whole: bool
+    macs: int
+
+
 @dataclass
 class Entry:
-    """What a layer has of its own in each network.
+    """Members of a structure and their initializers, by what they belong to.
 
     Attributes
     ----------
     types : dict of str to str
         C type of every member, in order.
-    values : list of dict of str to str
-        Initializers of the members, network by network.
+    values : dict
+        Initializers of the members, by site and network or by site.
     """
 
     types: dict[str, str] = field(default_factory=dict)
-    values: list[dict[str, str]] = field(default_factory=list)
+    values: dict[object, dict[str, str]] = field(default_factory=dict)
 
-    def add(self, name: str, kind: str, values: Mapping[int, str]) -> str:
-        """Add a member with the values of some networks; gives its name."""
-        while self.types.get(name, kind) != kind:
+    def add(self, name: str, kind: str, values: Mapping[object, str]) -> str:
+        """Add a member; gives its name."""
+        while name in self.types:
             name += "_"
         self.types[name] = kind
-        for network, value in values.items():
-            self.values[network][name] = value
+        for key, value in values.items():
+            self.values.setdefault(key, {})[name] = value
         return name
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the kernel for some networks: its parameters by place, as C expressions, and arguments of the call."""
+    """A copy of the kernel: its parameters by place, as C expressions, and arguments of the call.
 
-    networks: tuple[int, ...]
+    Attributes
+    ----------
+    users : mapping of int to tuple of int
+        Networks that run it, by site.
+    own, layer : Entry
+        What it reads of the network, by (site, network), and of the layer, by site.
+    """
+
+    users: Mapping[int, tuple[int, ...]]
     call: Call
     lowered: Lowered
     params: tuple[tuple[str, str], ...]
     arrays: Mapping[str, str]
+    own: Entry
+    layer: Entry
 
 
-@dataclass(frozen=True)
-class Joint:
-    """A call in all networks; `mode` is the entry's member that tells which copy runs, where there are several."""
-
-    entry: Entry
-    copies: tuple[Copy, ...]
-    mode: str = ""
-
-
-def join(uses: Sequence[Use]) -> Joint:
-    """Join the calls of all networks."""
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for network, use in enumerate(uses):
-        groups.setdefault(mode_of(use.call, use.lowered), []).append(network)
-    entry = Entry(values=[{} for _ in uses])
-    copies = [_copy(entry, {network: uses[network] for network in group}) for group in groups.values()]
-    mode = ""
-    if len(groups) > 1:
-        which = {network: str(number) for number, group in enumerate(groups.values()) for network in group}
-        mode = entry.add("mode", "uint8_t", which)
-    return Joint(entry, tuple(copies), mode)
+def join(sites: Sequence[Site]) -> list[Copy]:
+    """The copies that all sites take; a site whose mode differs between networks takes several."""
+    groups: dict[tuple[object, ...], dict[_Key, Use]] = {}
+    for number, site in enumerate(sites):
+        loose = site.whole and site.macs < HEAVY_MACS
+        for network, use in enumerate(site.uses):
+            given = tuple(text for name, text in site.given.items() if "{" + name + "}" in use.call.arguments)
+            key = (mode_of(use.call, use.lowered, loose), given, loose)
+            groups.setdefault(key, {})[number, network] = use
+    return [_copy(group) for group in groups.values()]
 
 
-def mode_of(call: Call, lowered: Lowered) -> tuple[object, ...]:
-    """Everything in which one copy of a kernel cannot differ."""
-    fixed = tuple((path, value) for path, value in leaves(call.params) if not is_value(call.struct, path))
+def mode_of(call: Call, lowered: Lowered, loose: bool = False) -> tuple[object, ...]:
+    """Everything in which one copy of a kernel cannot differ; lengths are no part of it where it is `loose`."""
+    fixed = tuple(
+        (path, value)
+        for path, value in leaves(call.params)
+        if not is_value(call.struct, path) and not (loose and path in _LENGTHS)
+    )
     scratch = tuple((item.ctype, item.name, item.length) for item in lowered.scratch)
     return call.function, call.arguments, call.struct, fixed, scratch, lowered.inline
 
@@ -116,12 +149,22 @@ def leaves(value: Init, path: str = "") -> list[tuple[str, int | str]]:
     return [leaf for number, item in enumerate(value) for leaf in leaves(item, f"{path}[{number}]")]
 
 
-def _copy(entry: Entry, uses: Mapping[int, Use]) -> Copy:
+def _copy(uses: Mapping[_Key, Use]) -> Copy:
     first = next(iter(uses.values()))
-    params = {network: use.call.params for network, use in uses.items()}
-    arrays = {array.name: _array(entry, array, uses) for array in first.lowered.arrays if _used(first.call, array)}
-    fields = _fields(entry, first.call.struct, params, arrays) if first.call.struct else ()
-    return Copy(tuple(uses), first.call, first.lowered, tuple(fields), arrays)
+    own, layer = Entry(), Entry()
+    arrays = {
+        array.name: _expression(
+            own, layer, array.name, f"const {array.ctype} *", {key: use.names[array.name] for key, use in uses.items()}
+        )
+        for array in first.lowered.arrays
+        if _used(first.call, array)
+    }
+    params = {key: use.call.params for key, use in uses.items()}
+    fields = _fields(own, layer, first.call.struct, params, arrays) if first.call.struct else ()
+    users: dict[int, tuple[int, ...]] = {}
+    for site, network in uses:
+        users[site] = (*users.get(site, ()), network)
+    return Copy(users, first.call, first.lowered, tuple(fields), arrays, own, layer)
 
 
 def _used(call: Call, array: Array) -> bool:
@@ -129,29 +172,31 @@ def _used(call: Call, array: Array) -> bool:
     return place in call.arguments or any(value == place for _, value in leaves(call.params))
 
 
-def _array(entry: Entry, array: Array, uses: Mapping[int, Use]) -> str:
-    """C expression of an array: its name where all networks have the same, otherwise a member of the entry."""
-    names = {network: use.names[array.name] for network, use in uses.items()}
-    if len(set(names.values())) == 1:
-        return next(iter(names.values()))
-    return "k->" + entry.add(array.name, f"const {array.ctype} *", names)
+def _expression(own: Entry, layer: Entry, name: str, kind: str, texts: Mapping[_Key, str]) -> str:
+    """C expression of a value: itself where all have the same, otherwise a member of one of the structures."""
+    by_site: dict[object, set[str]] = {}
+    for (site, _), text in texts.items():
+        by_site.setdefault(site, set()).add(text)
+    if any(len(found) > 1 for found in by_site.values()):
+        return f"{OWN}->{own.add(name, kind, dict(texts))}"
+    if len({text for found in by_site.values() for text in found}) > 1:
+        return f"{LAYER}->{layer.add(name, kind, {site: min(found) for site, found in by_site.items()})}"
+    return next(iter(texts.values()))
 
 
 def _fields(
-    entry: Entry, struct: str, values: Mapping[int, Init], arrays: Mapping[str, str]
+    own: Entry, layer: Entry, struct: str, values: Mapping[_Key, Init], arrays: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Every parameter with its value: a constant, or a member of the entry where networks differ."""
-    columns = {network: leaves(value) for network, value in values.items()}
+    """Every parameter with its value: a constant, or a member of what is read."""
+    columns = {key: leaves(value) for key, value in values.items()}
     for row in zip(*columns.values(), strict=True):
         path, first = row[0]
         if isinstance(first, str):
             yield path, first.format(**arrays)
-        elif all(value == first for _, value in row):
-            yield path, c_number(first)
         else:
             name = path.replace(".", "_").replace("[", "_").replace("]", "")
-            texts = {network: c_number(int(value)) for network, (_, value) in zip(columns, row, strict=True)}
-            yield path, "k->" + entry.add(name, field_type(struct, path), texts)
+            texts = {key: c_number(int(value)) for key, (_, value) in zip(columns, row, strict=True)}
+            yield path, _expression(own, layer, name, field_type(struct, path), texts)
 
 
 def same_array(a: Array, b: Array) -> bool:
