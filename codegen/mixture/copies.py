@@ -61,6 +61,8 @@ def copy_function(name: str, copy: Copy, known: Mapping[str, str]) -> tuple[tupl
     names |= {item.name: item.name for item in lowered.scratch}
     text = call_text(call, names)
     read = {key for key in (OWN, LAYER) if any(f"{key}->" in line for line in (*local, text))}
+    if copy.array:
+        read.add(copy.array)
     given = tuple(key for key in known if key in read or "{" + key + "}" in call.arguments)
     return given, FunctionText(name, ", ".join(known[key] for key in given), local, [text])
 
@@ -83,7 +85,9 @@ def initializer(names: Sequence[str], values: Mapping[str, str]) -> str:
 
 def _arguments(tables: str, given: Sequence[str], places: Mapping[str, str], open_: bool) -> tuple[str, ...]:
     """What a copy is given: its structures, and tensors by name or, `open_`, by placeholder."""
-    own = {OWN: f"&{tables}{places.get(OWN)}", LAYER: f"&{places.get(LAYER)}"}
+    own = {name: f"{'' if name != OWN else '&'}{tables}{place}" for name, place in places.items()}
+    if LAYER in places:
+        own[LAYER] = f"&{places[LAYER]}"
     return tuple(own.get(name, "{" + name + "}" if open_ else name) for name in given)
 
 

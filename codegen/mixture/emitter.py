@@ -6,8 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..cost import array_bytes
-from ..emit_steps import CTYPES, ArrayText, Emitter, FunctionText, StepText, StructText, TablesText, call_text
-from ..literals import c_initializer
+from ..emit_steps import (
+    CTYPES,
+    ArrayText,
+    Emitter,
+    FunctionText,
+    StepText,
+    StructText,
+    TablesText,
+    call_text,
+    element_count,
+)
+from ..literals import c_array, c_initializer, is_struct
 from ..ops.base import SUM_BYTES, Array, Call, Lowered
 from ..schedule import Draft, Schedule, Step, state_bytes
 from ..targets import Target
@@ -16,6 +26,8 @@ from .joint import LAYER, OWN, Copy, Entry, Site, Use, join, same_array
 
 #: Parameters of a kernel, which a copy keeps on the stack.
 _STACK_BYTES = 160
+#: Kernels whose copies are no larger than what it takes to share one.
+_TINY = frozenset({"tn_copy_dsp"})
 
 
 class TablesEmitter(Emitter):
@@ -44,6 +56,8 @@ class TablesEmitter(Emitter):
         self._types: dict[tuple[tuple[str, str], ...], str] = {}
         self._extra: list[ArrayText] = []
         self._common: list[FunctionText] = []
+        self._contents: dict[str, Array] = {}
+        self._inside: set[str] = set()
         self._wrappers = self._wrap_all()
 
     # --- what the networks have in common -------------------------------------------------------------------
@@ -88,8 +102,10 @@ class TablesEmitter(Emitter):
         return self.steps_of[step.first]
 
     def _plain(self, step: Step) -> bool:
-        """Whether the layer is the same in every network."""
+        """Whether the layer is the same in every network, and has code of its own."""
         first, *others = (one.lowered for one in self._alike(step))
+        if step.stage is None and first.inline and first.inline not in _TINY:
+            return False
         return all(_equal(first, other) for other in others)
 
     def _arrays(self, step: Step) -> list[dict[str, str]]:
@@ -180,7 +196,8 @@ class TablesEmitter(Emitter):
         for names, one in zip(self._arrays(step), self._alike(step), strict=True):
             for array in one.lowered.arrays:
                 name = names[array.name]
-                texts.setdefault(name, self.array(array, name))
+                if name not in self._inside:
+                    texts.setdefault(name, self.array(array, name))
         return list(texts.values())
 
     def _windows(self, step: Step) -> list[StructText]:
@@ -216,21 +233,28 @@ class TablesEmitter(Emitter):
 
     def _site(self, step: Step, number: int) -> Site:
         names = self._arrays(step)
+        for one, known in zip(self._alike(step), names, strict=True):
+            self._contents |= {known[array.name]: array for array in one.lowered.arrays}
         uses = [Use(_call(one, number), one.lowered, names[n]) for n, one in enumerate(self._alike(step))]
         return Site(uses, self._given(step), step.stage is None, step.macs)
 
     def _place_copy(self, copy: Copy, users: Mapping[Wrapper, tuple[int, ...]], given: Mapping[str, str]) -> None:
         """Write a copy, and what every layer and network has of its own in it."""
         first = next(iter(users))
+        own, layer = "" if copy.array else self._type(copy.own), self._type(copy.layer)
         number = str(len(first.copies)) if first.several else ""
         name = f"{self.prefix}_{first.member}_step{number}"
-        own, layer = self._type(copy.own), self._type(copy.layer)
         structures = {OWN: f"const {own} *{OWN}"} if own else {}
+        if copy.array:
+            structures[copy.array] = f"{copy.own.types[copy.array]}{copy.array}"
         structures |= {LAYER: f"const {layer} *{LAYER}"} if layer else {}
         passed, text = copy_function(name, copy, {**structures, **given})
         for site, (wrapper, networks) in zip(copy.users, users.items(), strict=True):
             places = {}
-            if own:
+            if copy.array:
+                names = [copy.own.values[site, network][copy.array] for network in networks]
+                places[copy.array] = self._place_array(f"{wrapper.member}_{copy.array}", networks, names)
+            elif own:
                 rows = [copy.own.values.get((site, network), {}) for network in range(len(self.graphs))]
                 places[OWN] = self._place_own(wrapper, own, [initializer(list(copy.own.types), row) for row in rows])
             if layer:
@@ -254,6 +278,20 @@ class TablesEmitter(Emitter):
             self._known[content] = member
             self._add(member, f"{kind} {member};", texts)
         return self._known[content]
+
+    def _place_array(self, member: str, networks: Sequence[int], names: Sequence[str]) -> str:
+        """Member of the tables that is an array of each network: in place where all have one as long as the others'."""
+        arrays = [self._contents[name] for name in names]
+        ctype, length = arrays[0].ctype, element_count(arrays[0])
+        alike = len(set(names)) == len(self.graphs) and len({element_count(array) for array in arrays}) == 1
+        if alike and not is_struct(arrays[0].values):
+            self._add(member, f"{ctype} {member}[{length}];", ["{" + " ".join(c_array(a.values)) + "}" for a in arrays])
+            self._inside.update(names)
+        else:
+            known = dict(zip(networks, names, strict=True))
+            rows = [known.get(network, "NULL") for network in range(len(self.graphs))]
+            self._add(member, f"const {ctype} *{member};", rows)
+        return member
 
     def _dispatch(self, wrapper: Wrapper, given: Mapping[str, str]) -> None:
         """Add the function that calls the copy for the network that runs."""

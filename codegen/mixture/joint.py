@@ -7,8 +7,8 @@ each layer. Kernels have modes, parameters that decide how the code runs; there 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,7 +26,15 @@ _VALUES = frozenset(
 )
 _SHIFT = "shift"
 #: Lengths that whole-tensor kernels count to: a register instead of a constant.
-_LENGTHS = frozenset({"rows.in", "rows.out", "cols.in", "cols.out", "out_cols", "conv_rows"})
+_LENGTHS = frozenset(
+    {
+        *("rows.in", "rows.out", "cols.in", "cols.out", "out_cols", "conv_rows", "count"),
+        *(f"{name}[{axis}]" for name in ("shape.size", "reduced_size", "size") for axis in range(3)),
+        "reduced_stride[2]",
+    }
+)
+#: Lengths that kernels ask whether they are even.
+_EVEN = frozenset({"out_channels"})
 #: Structures that copies read, as the functions are given them: of the network that runs, of the layer.
 OWN, LAYER = "k", "g"
 
@@ -77,14 +85,14 @@ class Entry:
     """
 
     types: dict[str, str] = field(default_factory=dict)
-    values: dict[object, dict[str, str]] = field(default_factory=dict)
+    values: dict[_Key | int, dict[str, str]] = field(default_factory=dict)
 
-    def add(self, name: str, kind: str, values: Mapping[object, str]) -> str:
+    def add(self, name: str, kind: str, values: Iterable[tuple[_Key | int, str]]) -> str:
         """Add a member; gives its name."""
         while name in self.types:
             name += "_"
         self.types[name] = kind
-        for key, value in values.items():
+        for key, value in values:
             self.values.setdefault(key, {})[name] = value
         return name
 
@@ -99,6 +107,8 @@ class Copy:
         Networks that run it, by site.
     own, layer : Entry
         What it reads of the network, by (site, network), and of the layer, by site.
+    array : str
+        The network's member where that is the address of an array and nothing else: the copy is given that.
     """
 
     users: Mapping[int, tuple[int, ...]]
@@ -108,6 +118,7 @@ class Copy:
     arrays: Mapping[str, str]
     own: Entry
     layer: Entry
+    array: str = ""
 
 
 def join(sites: Sequence[Site]) -> list[Copy]:
@@ -125,7 +136,7 @@ def join(sites: Sequence[Site]) -> list[Copy]:
 def mode_of(call: Call, lowered: Lowered, loose: bool = False) -> tuple[object, ...]:
     """Everything in which one copy of a kernel cannot differ; lengths are no part of it where it is `loose`."""
     fixed = tuple(
-        (path, value)
+        (path, "even" if loose and _is_even(path, value) else value)
         for path, value in leaves(call.params)
         if not is_value(call.struct, path) and not (loose and path in _LENGTHS)
     )
@@ -136,7 +147,11 @@ def mode_of(call: Call, lowered: Lowered, loose: bool = False) -> tuple[object, 
 def is_value(struct: str, path: str) -> bool:
     """Whether a kernel only calculates with a parameter; a shift may have to be part of an instruction in some."""
     name = path.rpartition(".")[2]
-    return name in _VALUES or (name == _SHIFT and struct.endswith("_s8"))
+    return name in _VALUES or (name == _SHIFT and (struct.endswith("_s8") or struct == "tn_mean_s8_dsp"))
+
+
+def _is_even(path: str, value: int | str) -> bool:
+    return path in _EVEN and isinstance(value, int) and value % 2 == 0
 
 
 def leaves(value: Init, path: str = "") -> list[tuple[str, int | str]]:
@@ -164,7 +179,16 @@ def _copy(uses: Mapping[_Key, Use]) -> Copy:
     users: dict[int, tuple[int, ...]] = {}
     for site, network in uses:
         users[site] = (*users.get(site, ()), network)
-    return Copy(users, first.call, first.lowered, tuple(fields), arrays, own, layer)
+    made = Copy(users, first.call, first.lowered, tuple(fields), arrays, own, layer)
+    return _given_array(made) if [kind[-1] for kind in own.types.values()] == ["*"] else made
+
+
+def _given_array(copy: Copy) -> Copy:
+    (name,) = copy.own.types
+    member = f"{OWN}->{name}"
+    params = tuple((path, name if text == member else text) for path, text in copy.params)
+    arrays = {key: name if text == member else text for key, text in copy.arrays.items()}
+    return replace(copy, params=params, arrays=arrays, array=name)
 
 
 def _used(call: Call, array: Array) -> bool:
@@ -174,13 +198,13 @@ def _used(call: Call, array: Array) -> bool:
 
 def _expression(own: Entry, layer: Entry, name: str, kind: str, texts: Mapping[_Key, str]) -> str:
     """C expression of a value: itself where all have the same, otherwise a member of one of the structures."""
-    by_site: dict[object, set[str]] = {}
+    by_site: dict[int, set[str]] = {}
     for (site, _), text in texts.items():
         by_site.setdefault(site, set()).add(text)
     if any(len(found) > 1 for found in by_site.values()):
-        return f"{OWN}->{own.add(name, kind, dict(texts))}"
+        return f"{OWN}->{own.add(name, kind, texts.items())}"
     if len({text for found in by_site.values() for text in found}) > 1:
-        return f"{LAYER}->{layer.add(name, kind, {site: min(found) for site, found in by_site.items()})}"
+        return f"{LAYER}->{layer.add(name, kind, ((site, min(found)) for site, found in by_site.items()))}"
     return next(iter(texts.values()))
 
 
@@ -196,7 +220,9 @@ def _fields(
         else:
             name = path.replace(".", "_").replace("[", "_").replace("]", "")
             texts = {key: c_number(int(value)) for key, (_, value) in zip(columns, row, strict=True)}
-            yield path, _expression(own, layer, name, field_type(struct, path), texts)
+            found = _expression(own, layer, name, field_type(struct, path), texts)
+            # A copy for several is one for even lengths, and says so to the compiler.
+            yield path, found if path not in _EVEN or "->" not in found else f"(uint16_t)({found} & 0xfffeu)"
 
 
 def same_array(a: Array, b: Array) -> bool:

@@ -15,6 +15,7 @@ from ..explain import Explanation, explain
 from ..ir import Graph
 from ..model import LayerInfo, ScheduleInfo, describe
 from ..targets import Target
+from .agree import agree
 from .alike import transform
 from .emitter import TablesEmitter
 
@@ -144,14 +145,16 @@ def compile_part(
         emitter.share_kernels(size=settings.optimize == "size")
     else:
         drafts = [draft_like(graph, chosen, target, off) for graph in transformed]
-        steps = [[] if draft is None else [(s.node.op, s.stage is None) for s in draft.steps] for draft in drafts]
-        for number, found in enumerate(steps):
-            if found != steps[0]:
+        alike = [[] if draft is None else [(s.node.op, s.stage is None) for s in draft.steps] for draft in drafts]
+        for number, found in enumerate(alike):
+            if found != alike[0]:
                 raise CompositionError(
                     f"{role} {number} cannot share the code of {role} 0: its layers run in another way"
                 )
         kept = [draft for draft in drafts if draft is not None]
-        emitter = TablesEmitter(chosen.schedule, prefix, target, chosen.swapped, kept)
+        agree(kept)
+        steps = tuple(replace(s, lowered=kept[0].steps[s.index].lowered) for s in chosen.schedule.steps)
+        emitter = TablesEmitter(replace(chosen.schedule, steps=steps), prefix, target, chosen.swapped, kept)
     return Part(role, prefix, tuple(graphs), settings, transformed[0], off, chosen, emitter)
 
 

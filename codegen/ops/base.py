@@ -49,6 +49,9 @@ class Scratch:
     length: int
 
 
+#: Name of the form of a layer whose constants are the smallest, and which all layers of its kind can share.
+SMALL = "small"
+
 #: Value of a C initializer: a number, a symbol, a list or named fields.
 Init = int | str | Sequence["Init"] | Mapping[str, "Init"]
 
@@ -132,6 +135,8 @@ class Lowered:
         True when the output is the input under another shape: no code at all.
     chain : Chain or None
         The two kernels of a layer that was made of two; there are no calls then.
+    forms : callable or None
+        Gives other translations that are as exact, by name, for networks whose layers shall share one kernel.
     """
 
     kernels: tuple[str, ...] = ()
@@ -145,6 +150,7 @@ class Lowered:
     multipliers: tuple[Multiplier, ...] = ()
     alias: bool = False
     chain: Chain | None = None
+    forms: Callable[[], Iterable[tuple[str, Lowered]]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def parts(self) -> tuple[Lowered, ...]:

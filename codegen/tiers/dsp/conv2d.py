@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ...ops.base import Array, Call, Init, Lowered, Scratch
+from ...ops.base import SMALL, Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
 from .border import border
+from .packed import choose_packed_rounding
 from .records import channel_records, largest_sums, shares_lanes, short_records, widened_order
-from .rounding import ACCUMULATOR_LIMIT, choose_rounding, choose_scaled_rounding
+from .rounding import ACCUMULATOR_LIMIT, choose_scaled_rounding
 
 _POOLS = {"": "TN_POOL_NONE", "rows": "TN_POOL_ROWS", "cols": "TN_POOL_COLS"}
 #: Codes under a filter whose channel is fetched as a whole.
 _LONGEST_SHORT = 8
+#: Pixels of a row among which one more does not count: a loop for one alone is not worth its bytes.
+_MANY_PIXELS = 64
 #: Steps of four lanes that the inner loop takes at once, at most.
 _MOST_UNROLLED = 8
 
 
-def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
-    """The layer with filters two by two, over gathered columns; None where accumulators are too large to double."""
+def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any], small: bool = False) -> Lowered | None:
+    """The layer with filters two by two, over gathered columns; None where accumulators are too large to double.
+
+    The `small` form is the same for all layers of a kind: every channel has its shift, though one might do for all,
+    filters are never short, and whole tensors have no loop for a pixel alone.
+    """
     arrays = {array.name: array.values for array in lowered.arrays}
     channels, outputs = params["in_channels"], params["out_channels"]
     filters = arrays["weights"].reshape(outputs, -1).astype(np.int64)
@@ -38,8 +46,9 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
         conv_cols = min(conv_cols, 2 * out_cols)
     one_row = by_rows or rows["out"] == 1
     used = filters.shape[1]
-    short = used <= _LONGEST_SHORT
-    lone = not short and pool["axis"] == "" and one_row and conv_cols % 2 == 1
+    short = used <= _LONGEST_SHORT and not small
+    alone = pool["axis"] == "" and one_row and conv_cols % 2 == 1 and conv_cols < _MANY_PIXELS
+    lone = alone and not short and (by_rows or not small)
     depth, unroll = (used + used % 2, 1) if short else _inner_loop(used, lone)
     shared = not short and shares_lanes(filters, bias, pooled=pool["axis"] != "")
     if short:
@@ -47,7 +56,10 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
         ordered = widened_order(filters) if channels % 4 == 0 else filters
         records = short_records(ordered * factors[:, None], bias * factors, rounding, depth)
     else:
-        rounding = choose_rounding(lowered.multipliers, params["output"])
+        chosen = choose_packed_rounding(lowered.multipliers, bias, params["output"], small)
+        if chosen is None:
+            return None
+        rounding = chosen
         records = channel_records(filters, bias, rounding, depth, shared)
     padding = border(rows, cols["in"] * channels, params["in_zero_point"])
     fields: dict[str, Init] = {
@@ -80,7 +92,14 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
         ("{rows}", "{y}") if by_rows else ("{rows}", "{in0}"),
         (Scratch("uint32_t", "columns", depth), Scratch("int8_t", "codes", 1 if short or channels % 4 == 0 else depth)),
     )
-    return replace(found, border="border" if padding else "")
+    return replace(found, border="border" if padding else "", forms=partial(_forms, lowered, call, params))
+
+
+def _forms(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Iterator[tuple[str, Lowered]]:
+    """What the layer may be where others like it are rounded in another way."""
+    found = conv2d(lowered, call, params, small=True)
+    if found is not None:
+        yield SMALL, found
 
 
 def _inner_loop(used: int, lone: bool) -> tuple[int, int]:

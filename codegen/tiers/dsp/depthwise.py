@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...ops.base import Array, Call, Init, Lowered, Scratch
+from ...ops.base import SMALL, Array, Call, Init, Lowered, Scratch
 from ...quantized_math import INT8_MAX, INT8_MIN
 from ..inline import inlined
 from .border import border
 from .conv2d import conv2d
-from .forms import Form, choose_form
+from .forms import SHIFTS, Form, choose_form, form_with_shift
+from .packed import PACKED, packed_form
 
 _Ints = npt.NDArray[np.int64]
 
@@ -31,32 +32,44 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
     bias = arrays["channels"][:, 0]
     extremes = np.stack([weights * code for code in (INT8_MIN, INT8_MAX)])
     low, high = bias + extremes.min(axis=0).sum(axis=0), bias + extremes.max(axis=0).sum(axis=0)
-    form = choose_form(lowered.multipliers, low, high, params["output"])
     cols, repeats = _joined_columns(params["cols"], len(bias))
     channels = len(bias) * repeats
     if channels < 4:
         return None
     order = fours(channels) % len(bias)
     padding = border(params["rows"], cols["in"] * channels, params["in_zero_point"]) if _alone(cols) else ()
-    fields: dict[str, Init] = {
-        "rows": params["rows"],
-        "cols": cols,
-        "channels": channels,
-        "in_zero_point": params["in_zero_point"],
-        "form": form.fields,
-        "table": "{table}",
-        "border": "{border}" if padding else "NULL",
-    }
-    found = inlined(
-        lowered,
-        call,
-        "tn_depthwise_conv2d_s8_dsp",
-        fields,
-        (Array("table", "uint32_t", table(weights, bias, form, order)), *padding),
-        ("{rows}",) if call.function.endswith("_row") else ("{rows}", "{in0}"),
-        (Scratch("int8_t", "scratch", channels), Scratch("const int8_t *", "taps", taps)),
-    )
-    return replace(found, border="border" if padding else "")
+
+    def made(form: Form) -> Lowered:
+        fields: dict[str, Init] = {
+            "rows": params["rows"],
+            "cols": cols,
+            "channels": channels,
+            "in_zero_point": params["in_zero_point"],
+            "form": form.fields,
+            "table": "{table}",
+            "border": "{border}" if padding else "NULL",
+        }
+        found = inlined(
+            lowered,
+            call,
+            "tn_depthwise_conv2d_s8_dsp",
+            fields,
+            (Array("table", "uint32_t", table(weights, bias, form, order)), *padding),
+            ("{rows}",) if call.function.endswith("_row") else ("{rows}", "{in0}"),
+            (Scratch("int8_t", "scratch", channels), Scratch("const int8_t *", "taps", taps)),
+        )
+        return replace(found, border="border" if padding else "")
+
+    def forms() -> Iterator[tuple[str, Lowered]]:
+        packed = packed_form(lowered.multipliers, bias, params["output"])
+        if packed is not None:
+            yield SMALL, made(packed)
+        for shift in SHIFTS:
+            form = form_with_shift(shift, lowered.multipliers, low, high, params["output"])
+            if form is not None:
+                yield f"shift {shift}", made(form)
+
+    return replace(made(choose_form(lowered.multipliers, low, high, params["output"])), forms=forms)
 
 
 def _alone(cols: Mapping[str, int]) -> bool:
@@ -91,12 +104,15 @@ def fours(channels: int) -> _Ints:
 
 
 def table(weights: _Ints, bias: _Ints, form: Form, order: _Ints) -> npt.NDArray[np.uint32]:
-    """Words of every four channels: biases, lanes of weights tap by tap, constants of the form.
+    """Words of every four channels: biases, unless they are packed, lanes of weights tap by tap, constants of the form.
 
     `weights` are (taps, channels); `order` holds the channels of each four, whose lanes are {0, 2} and {1, 3}.
     """
     scaled = (weights * form.factors)[:, order[:, (0, 2, 1, 3)]].transpose(1, 0, 2)
     lanes = np.ascontiguousarray(scaled, dtype="<i2").reshape(len(order), -1).view("<u4")
     starts = (bias * form.factors)[order]
-    words = [part.astype(np.int64) & 0xFFFFFFFF for part in (starts, lanes, form.words[order].reshape(len(order), -1))]
+    parts = [lanes, form.words[order].reshape(len(order), -1)]
+    if form.fields["kind"] != PACKED:
+        parts.insert(0, starts)
+    words = [part.astype(np.int64) & 0xFFFFFFFF for part in parts]
     return np.concatenate(words, axis=1).reshape(-1).astype(np.uint32)

@@ -29,6 +29,8 @@ _WORD = 32
 _SPARE_BITS = 7  # of a lane beside a weight, its sign and a negation
 #: Shift of layers that can choose: those that are equal otherwise then share a copy of their kernel.
 _USUAL_SHIFT = 10
+#: Others, for layers that shall agree on one, by how often they are possible.
+SHIFTS = tuple(sorted(range(4, 25), key=lambda shift: (abs(shift - _USUAL_SHIFT), -shift)))
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,26 @@ class Form:
 
 def choose_form(multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, output: Mapping[str, Any]) -> Form:
     """The cheapest form that is exact for accumulators from `low` to `high`, both (channels,)."""
-    limits = (output["zero_point"], output["min"], output["max"])
-    rising = output["min"] >= output["zero_point"]
-    for scales in _scales(multipliers, int(rising)):
-        form = (_rising if rising else _signed)(scales, multipliers, low, high, limits)
+    for scales in _scales(multipliers, int(_rises(output))):
+        form = _form(scales, multipliers, low, high, output)
         if form is not None:
-            return Form({"kind": form.kind, "shift": form.shift, "output": output}, form.factors, form.words)
+            return form
     plain = np.array(multipliers, np.int64).reshape(-1, 2)
     fields: dict[str, Init] = {"kind": "TN_DSP_PLAINLY", "shift": 0, "output": output}
     return Form(fields, np.ones(len(multipliers), np.int64), plain)
+
+
+def form_with_shift(
+    shift: int, multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, output: Mapping[str, Any]
+) -> Form | None:
+    """The form with this shift, so that layers alike have one; None where it is not exact. As :func:`choose_form`."""
+    found = _scales(multipliers, int(_rises(output)), (shift,))
+    return _form(found[0], multipliers, low, high, output) if found else None
+
+
+def _rises(output: Mapping[str, Any]) -> bool:
+    """Whether no code comes from a negative accumulator."""
+    return bool(output["min"] >= output["zero_point"])
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,8 @@ class _Scales:
     shift: int
 
 
-def _scales(multipliers: Sequence[Multiplier], more: int) -> list[_Scales]:
-    """What to try: the usual shift, as far as lanes hold the scaled weights, and the smallest with all bits.
+def _scales(multipliers: Sequence[Multiplier], more: int, shifts: Sequence[int] = ()) -> list[_Scales]:
+    """What to try: `shifts`, or the usual one and the smallest with all bits; none that lanes are too small for.
 
     `more` bits stand behind the code's beyond those of the channel with the largest shift.
     """
@@ -92,7 +105,19 @@ def _scales(multipliers: Sequence[Multiplier], more: int) -> list[_Scales]:
         return []
     most = int(live.min()) + _SPARE_BITS - 1 + more
     least = min(int(live.max()) + more, most)
+    if shifts:
+        return [_Scales(factor, right, shift) for shift in shifts if shift <= most]
     return [_Scales(factor, right, shift) for shift in dict.fromkeys((max(least, min(_USUAL_SHIFT, most)), least))]
+
+
+def _form(
+    scales: _Scales, multipliers: Sequence[Multiplier], low: _Ints, high: _Ints, output: Mapping[str, Any]
+) -> Form | None:
+    limits = (output["zero_point"], output["min"], output["max"])
+    found = (_rising if _rises(output) else _signed)(scales, multipliers, low, high, limits)
+    if found is None:
+        return None
+    return Form({"kind": found.kind, "shift": found.shift, "output": output}, found.factors, found.words)
 
 
 def _rising(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .rounding import Ints, Rounding
+from .packed import packed_words
+from .rounding import TWICE, Ints, Rounding
 
 #: Sums of a channel that shares a word with another are read from 24 bits.
 _SHARED_LIMIT = 1 << 23
@@ -62,12 +63,12 @@ def channel_records(filters: Ints, bias: Ints, rounding: Rounding, depth: int, s
     padded = np.zeros((len(filters), depth), np.int64)
     padded[:, : filters.shape[1]] = filters
     pairs, biases = two_by_two(widened_order(padded)), two_by_two(bias)
-    if shared:
-        lanes = 256 * pairs[:, 1] + pairs[:, 0]
-        biases = np.stack([biases[:, 0], 256 * biases[:, 1] + biases[:, 0]], axis=1)
-    else:
-        lanes = 256 * pairs[:, 1] + (pairs[:, 0] & 255)
-    parts = [biases, _words(lanes), two_by_two(rounding.constants).reshape(len(pairs), 4)]
+    low = pairs[:, 0] if shared else pairs[:, 0] & 255
     if rounding.shifts is not None:
-        parts.append(two_by_two(rounding.shifts))
-    return _as_words(parts)
+        biases = packed_words(biases, two_by_two(rounding.shifts))
+    elif shared:
+        biases = np.stack([biases[:, 0], 256 * biases[:, 1] + biases[:, 0]], axis=1)
+    constants = two_by_two(rounding.constants)
+    if rounding.fields["shift"] != TWICE:
+        constants = constants[:, :, 0]  # the addend follows from the shift
+    return _as_words([biases, _words(256 * pairs[:, 1] + low), constants.reshape(len(pairs), -1)])

@@ -6,8 +6,9 @@
  * or 2^22 with pooling, where differences are taken.
  *
  * Records, for every two output channels a, b: bias of a, of 256 * b + a (of b with `bytes`); weights, two codes a word
- * in the order 0 2, 1 3 of each four; multiplier and addend of a, of b; with TN_DSP_EACH shift of a, of b. The last
- * channel's partner is itself when they are odd in number. */
+ * in the order 0 2, 1 3 of each four; multipliers of a, b. With TN_DSP_EACH a bias is the word of tn_dsp_round_packed, of
+ * a and of b; with TN_DSP_TWICE multipliers are followed by their shifts. The last channel's partner is itself when they
+ * are odd in number. */
 #ifndef TN_CONV2D_DSP_PAIRS_H
 #define TN_CONV2D_DSP_PAIRS_H
 
@@ -23,8 +24,21 @@ typedef struct {
 } tn_conv2d_sums;
 
 /* Sums start at the biases. */
-TN_INLINE const uint32_t *tn_conv2d_start(const uint32_t *w, int pixels, tn_conv2d_sums *sums)
+TN_INLINE const uint32_t *tn_conv2d_start(const tn_conv2d_s8_dsp *p, const uint32_t *w, int pixels,
+                                          tn_conv2d_sums *sums)
 {
+    if (p->rounding.shift == TN_DSP_EACH) {
+        int32_t a;
+        int32_t b;
+        w = tn_load_two(w, &a, &b);
+        sums->a0 = a >> 8;
+        /* With the shift in the low byte, which no one reads of 256 * b. */
+        const uint32_t both = (uint32_t)b + (uint32_t)sums->a0;
+        sums->l0 = p->bytes != 0 ? b >> 8 : (int32_t)both;
+        sums->a1 = sums->a0;
+        sums->l1 = sums->l0;
+        return w;
+    }
 #if TN_HAS_DSP_BLOCKS
     if (pixels == 2) {
         __asm__ volatile("ldrd %0, %1, [%2]" : "=&r"(sums->a1), "=&r"(sums->l1) : "r"(w) : "memory");
@@ -177,6 +191,46 @@ TN_INLINE int32_t tn_conv2d_doubled_b(const tn_conv2d_s8_dsp *p, int32_t sum)
     return p->bytes != 0 ? sum * 2 : sum >> 7;
 }
 
+/* Constants of the rounding of two channels. */
+typedef struct {
+    int32_t factor[2];
+    int32_t addend[2];
+    uint32_t word[2]; /* with TN_DSP_EACH */
+} tn_conv2d_scales;
+
+/* Those at `w`, behind the weights. Gives the next record. */
+TN_INLINE const uint32_t *tn_conv2d_load_scales(const tn_conv2d_s8_dsp *p, const uint32_t *w, tn_conv2d_scales *scales)
+{
+    const tn_dsp_rounding *const rounding = &p->rounding;
+    scales->word[0] = 0;
+    scales->word[1] = 0;
+    if (rounding->shift == TN_DSP_TWICE) {
+        w = tn_load_two(w, &scales->factor[0], &scales->addend[0]);
+        return tn_load_two(w, &scales->factor[1], &scales->addend[1]);
+    }
+    if (rounding->shift == TN_DSP_EACH) {
+        const uint32_t *const biases = w - p->depth / 2u - 2;
+        for (int i = 0; i < 2; ++i) {
+            scales->word[i] = biases[i];
+            scales->addend[i] = tn_dsp_addend(&rounding->output, biases[i]);
+        }
+    } else {
+        scales->addend[0] = (2 * rounding->output.zero_point + 1) * ((int32_t)1 << (rounding->shift - 1));
+        scales->addend[1] = scales->addend[0];
+    }
+    return tn_load_two(w, &scales->factor[0], &scales->factor[1]);
+}
+
+/* The code of channel `i` of two. */
+TN_INLINE int8_t tn_conv2d_code(const tn_conv2d_s8_dsp *p, const tn_conv2d_scales *scales, int i, int32_t doubled)
+{
+    if (p->rounding.shift == TN_DSP_EACH) {
+        return tn_dsp_round_packed(&p->rounding.output, p->rounding.signs, doubled, scales->factor[i],
+                                   scales->addend[i], scales->word[i]);
+    }
+    return tn_dsp_round(&p->rounding, doubled, scales->factor[i], scales->addend[i], 0);
+}
+
 /* All channels of two gathered pixels, or of one, to `out`. The second pixel's channels lie `step` codes behind, unless
  * both are pooled; a step of 0 leaves them out. */
 TN_INLINE void tn_conv2d_pixels(const tn_conv2d_s8_dsp *p, int pixels, const uint32_t *columns, int8_t *out, int step)
@@ -186,19 +240,13 @@ TN_INLINE void tn_conv2d_pixels(const tn_conv2d_s8_dsp *p, int pixels, const uin
     const int8_t *const last = out + p->out_channels;
     do {
         tn_conv2d_sums sums = {0, 0, 0, 0};
-        int32_t factor[2];
-        int32_t addend[2];
-        int32_t shift[2] = {0, 0};
-        w = tn_conv2d_start(w, pixels, &sums);
+        tn_conv2d_scales scales;
+        w = tn_conv2d_start(p, w, pixels, &sums);
         const uint32_t *x = columns;
         do {
             tn_conv2d_round(p, pixels, &sums, &x, &w);
         } while (p->depth != 4 * p->unroll && x != end);
-        w = tn_load_two(w, &factor[0], &addend[0]);
-        w = tn_load_two(w, &factor[1], &addend[1]);
-        if (p->rounding.shift == TN_DSP_EACH) {
-            w = tn_load_two(w, &shift[0], &shift[1]);
-        }
+        w = tn_conv2d_load_scales(p, w, &scales);
         int32_t a = sums.a0 * 2;
         int32_t b = tn_conv2d_sum_b(p, sums.a0, sums.l0);
         if (pixels == 2) {
@@ -209,18 +257,17 @@ TN_INLINE void tn_conv2d_pixels(const tn_conv2d_s8_dsp *p, int pixels, const uin
             } else {
                 b = tn_conv2d_doubled_b(p, b);
                 /* The second first: without a step the first pixel's code takes its place. */
-                out[step] = tn_dsp_round(&p->rounding, sums.a1 * 2, factor[0], addend[0], shift[0]);
+                out[step] = tn_conv2d_code(p, &scales, 0, sums.a1 * 2);
                 if (p->out_channels % 2 == 0 || out + 1 != last) {
-                    out[step + 1] = tn_dsp_round(&p->rounding, tn_conv2d_doubled_b(p, second_b), factor[1], addend[1],
-                                                 shift[1]);
+                    out[step + 1] = tn_conv2d_code(p, &scales, 1, tn_conv2d_doubled_b(p, second_b));
                 }
             }
         } else {
             b = tn_conv2d_doubled_b(p, b);
         }
-        *out++ = tn_dsp_round(&p->rounding, a, factor[0], addend[0], shift[0]);
+        *out++ = tn_conv2d_code(p, &scales, 0, a);
         if (p->out_channels % 2 == 0 || out != last) {
-            *out++ = tn_dsp_round(&p->rounding, b, factor[1], addend[1], shift[1]);
+            *out++ = tn_conv2d_code(p, &scales, 1, b);
         }
     } while (out != last);
 }

@@ -24,7 +24,7 @@ typedef struct {
     uint16_t channels;
     int8_t in_zero_point; /* the value that padding has */
     tn_dsp_form form;
-    /* per four channels: their biases; per tap the lanes {0, 2} and {1, 3}; the constants of `form` */
+    /* per four channels: their biases, unless they are packed; per tap the lanes {0, 2} and {1, 3}; constants of `form` */
     const uint32_t *table;
     const int8_t *border; /* a row of padding, or NULL: rows are then checked */
 } tn_depthwise_conv2d_s8_dsp;
@@ -62,7 +62,7 @@ TN_INLINE void tn_depthwise_few(const tn_depthwise_conv2d_s8_dsp *p, int count, 
                 x2 -= overlap;
                 out -= overlap;
             }
-            table = tn_four_begin(&acc, table);
+            table = tn_four_begin(&p->form, &acc, table);
             table = tn_four_next_tap(&acc, &x0, table);
             if (count > 1) {
                 table = tn_four_next_tap(&acc, &x1, table);
@@ -95,7 +95,7 @@ TN_INLINE void tn_depthwise_many(const tn_depthwise_conv2d_s8_dsp *p, int count,
                 at -= (size_t)overlap;
                 out -= overlap;
             }
-            table = tn_four_begin(&acc, table);
+            table = tn_four_begin(&p->form, &acc, table);
             TN_UNROLL_9
             for (int tap = 0; tap < count; ++tap) {
                 table = tn_four_tap(&acc, &taps[tap], at, table);
@@ -118,10 +118,10 @@ TN_INLINE void tn_depthwise_pixels(const tn_depthwise_conv2d_s8_dsp *p, const in
     }
 }
 
-/* Whether windows are one column wide and lie beside each other: pixels then follow each other without a border. */
+/* Whether windows are one column wide and lie beside each other, as many as columns: pixels follow without a border. */
 TN_INLINE int tn_depthwise_is_flat(const tn_depthwise_conv2d_s8_dsp *p)
 {
-    return p->cols.kernel == 1 && p->cols.stride == 1 && p->cols.pad == 0 && p->cols.out == p->cols.in;
+    return p->cols.kernel == 1 && p->cols.stride == 1 && p->cols.pad == 0;
 }
 
 /* Output columns from `first` to before `end` whose windows lie inside the input. */
@@ -149,7 +149,7 @@ TN_INLINE tn_depthwise_span tn_depthwise_inner(const tn_depthwise_conv2d_s8_dsp 
 TN_INLINE int tn_depthwise_is_three(const tn_depthwise_conv2d_s8_dsp *p)
 {
     return p->cols.kernel == 3 && p->cols.dilation == 1 && p->cols.stride <= 2 && p->rows.kernel > 1 &&
-           p->channels <= TN_DEPTHWISE_REACH && p->form.kind != TN_DSP_PLAINLY;
+           p->channels <= TN_DEPTHWISE_REACH && p->form.kind <= TN_DSP_SIGNED;
 }
 
 /* Pixels by threes as far as windows of the row lie inside the input. Gives the column behind them. */
@@ -170,13 +170,14 @@ TN_INLINE int tn_depthwise_threes(const tn_depthwise_conv2d_s8_dsp *p, const int
 TN_INLINE void tn_depthwise_conv2d_s8_dsp_row(const tn_depthwise_conv2d_s8_dsp *p, const int8_t *const *rows,
                                               int8_t *out, int8_t *scratch, const int8_t **taps)
 {
+    if (tn_depthwise_is_flat(p) != 0 &&
+        (tn_rows_missing(&p->rows, p->border) == 0 || tn_depthwise_inner(p, rows).end > 0)) {
+        tn_depthwise_pixels(p, rows, p->cols.out, out);
+        return;
+    }
     const tn_depthwise_span inner = tn_depthwise_inner(p, rows);
     if (inner.first > 0 || inner.end < p->cols.out) {
         (void)memset(scratch, p->in_zero_point, p->channels);
-    }
-    if (tn_depthwise_is_flat(p) != 0 && inner.end > 0) {
-        tn_depthwise_pixels(p, rows, p->cols.out, out);
-        return;
     }
     int x = 0;
     while (x < p->cols.out) {

@@ -314,6 +314,48 @@ TN_INLINE int8_t tn_dsp_round(const tn_dsp_rounding *p, int32_t doubled, int32_t
     return tn_dsp_limit(tn_saturate_shifted(value, p->shift == TN_DSP_EACH ? shift : p->shift), &p->output);
 }
 
+/* value / 2^bits, rounded down, `bits` being the low byte of a word: registers shift by theirs as it stands. */
+TN_INLINE int32_t tn_shift_right(int32_t value, uint32_t word)
+{
+#if TN_HAS_DSP
+    int32_t shifted;
+    __asm__("asr %0, %1, %2" : "=r"(shifted) : "r"(value), "r"(word));
+    return shifted;
+#else
+    return value >> (word & 255u);
+#endif
+}
+
+/* value * 2^bits, `bits` being the low byte of a word. */
+TN_INLINE int32_t tn_shift_left(int32_t value, uint32_t word)
+{
+#if TN_HAS_DSP
+    int32_t shifted;
+    __asm__("lsl %0, %1, %2" : "=r"(shifted) : "r"(value), "r"(word));
+    return shifted;
+#else
+    return value * (int32_t)((uint32_t)1 << (word & 255u));
+#endif
+}
+
+/* Words that hold a bias times 2^8 and, in the low byte, the channel's shift less one: the addend of tn_dsp_round_packed,
+ * zero point and half of what the shift cuts off. */
+TN_INLINE int32_t tn_dsp_addend(const tn_output_s8 *out, uint32_t word)
+{
+    return tn_shift_left(2 * out->zero_point + 1, word);
+}
+
+/* tn_dsp_round with such a word in place of the shift, 1 to 22; `signs` as there. */
+TN_INLINE int8_t tn_dsp_round_packed(const tn_output_s8 *out, int signs, int32_t doubled, int32_t multiplier,
+                                     int32_t addend, uint32_t word)
+{
+    int32_t value = tn_high_mac(addend, doubled, multiplier);
+    if (signs != 0) {
+        value -= doubled < 0 ? 1 : 0;
+    }
+    return tn_dsp_limit(tn_saturate_shifted(tn_shift_right(value, word), 1), out);
+}
+
 /* The next two words of a table. */
 TN_INLINE const uint32_t *tn_load_two(const uint32_t *w, int32_t *first, int32_t *second)
 {

@@ -6,6 +6,7 @@
  *
  *   TN_DSP_RISING  code = (offset + (scaled * m >> 32)) >> shift, where no code comes from a negative accumulator
  *   TN_DSP_SIGNED  code = (offset + scaled * slope + unsigned(scaled) * step) >> 32 >> shift
+ *   TN_DSP_PACKED  TFLite's two roundings with the shift beside the bias: the least constants
  *
  * TFLite rounds half away from zero, in units of its first rounding; these are 2^(32 + shift - n) here, n being the
  * channel's own shift. In the second form they are the step: read as unsigned, a negative number has 2^32 added, so
@@ -52,10 +53,16 @@ typedef struct {
 #define TN_DSP_RISING 0  /* multiplier, offset */
 #define TN_DSP_SIGNED 1  /* offset in 64 bits, slope, step */
 #define TN_DSP_PLAINLY 2 /* multiplier and shift of tn_requantize; scaled is acc */
+#define TN_DSP_PACKED 3  /* the word of tn_dsp_round_packed, multiplier; scaled is 2 * acc, and the bias stands here */
 
 /* Start from the biases. Gives the table behind them. */
-TN_INLINE const uint32_t *tn_four_begin(tn_dsp_four *acc, const uint32_t *table)
+TN_INLINE const uint32_t *tn_four_begin(const tn_dsp_form *form, tn_dsp_four *acc, const uint32_t *table)
 {
+    if (form->kind == TN_DSP_PACKED) {
+        const tn_dsp_four none = {0, 0, 0, 0};
+        *acc = none;
+        return table;
+    }
 #if TN_FOUR_BLOCKS
     register int32_t a __asm__("r4");
     register int32_t b __asm__("r5");
@@ -233,6 +240,19 @@ TN_INLINE const uint32_t *tn_form_plain(const tn_dsp_form *form, int32_t acc, co
     return table + 2;
 }
 
+/* One code by the same, with the bias added at last. */
+TN_INLINE const uint32_t *tn_form_packed(const tn_dsp_form *form, int32_t scaled, const uint32_t *table, int8_t *out)
+{
+    const tn_output_s8 *const limits = &form->output;
+    int32_t bias;
+    int32_t multiplier;
+    table = tn_load_two(table, &bias, &multiplier);
+    const uint32_t word = (uint32_t)bias;
+    *out = tn_dsp_round_packed(limits, limits->min < limits->zero_point, scaled + (bias >> 8), multiplier,
+                               tn_dsp_addend(limits, word), word);
+    return table;
+}
+
 /* Four codes. */
 TN_INLINE const uint32_t *tn_four_store(const tn_dsp_form *form, const tn_dsp_four *acc, const uint32_t *table,
                                         int8_t *out)
@@ -246,6 +266,12 @@ TN_INLINE const uint32_t *tn_four_store(const tn_dsp_form *form, const tn_dsp_fo
         table = tn_form_signed(form, acc->b, table, out + 1);
         table = tn_form_signed(form, acc->c, table, out + 2);
         return tn_form_signed(form, acc->d, table, out + 3);
+    }
+    if (form->kind == TN_DSP_PACKED) {
+        table = tn_form_packed(form, acc->a, table, out);
+        table = tn_form_packed(form, acc->b, table, out + 1);
+        table = tn_form_packed(form, acc->c, table, out + 2);
+        return tn_form_packed(form, acc->d, table, out + 3);
     }
     table = tn_form_plain(form, acc->a, table, out);
     table = tn_form_plain(form, acc->b, table, out + 1);
