@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from thumbnet.codegen.quantized_math import Multiplier, add_multipliers, multiply_by_quantized_multiplier, requantize
 from thumbnet.codegen.tiers.dsp.one_line_add import find_constants
+from thumbnet.codegen.tiers.dsp.packed import choose_packed_rounding, packed_form
 from thumbnet.codegen.tiers.dsp.records import channel_records, shares_lanes, short_records
-from thumbnet.codegen.tiers.dsp.rounding import choose_rounding, choose_scaled_rounding
+from thumbnet.codegen.tiers.dsp.rounding import Ints, choose_rounding, choose_scaled_rounding
 
 _OUTPUT = {"zero_point": -5, "min": -128, "max": 127}
 
@@ -15,7 +16,14 @@ _OUTPUT = {"zero_point": -5, "min": -128, "max": 127}
 def _records(filters: list[list[int]], depth: int, shared: bool) -> list[int]:
     values = np.array(filters, np.int64)
     bias = np.arange(len(values), dtype=np.int64) + 10
-    rounding = choose_rounding([Multiplier(1 << 30, -3)] * len(values), _OUTPUT)
+    return _words(values, bias, [Multiplier(1 << 30, -3)] * len(values), depth, shared)
+
+
+def _words(
+    values: Ints, bias: Ints, multipliers: list[Multiplier], depth: int, shared: bool, each: bool = False
+) -> list[int]:
+    rounding = choose_packed_rounding(multipliers, bias, _OUTPUT, each)
+    assert rounding is not None
     found: list[int] = channel_records(values, bias, rounding, depth, shared).view(np.int32).tolist()
     return found
 
@@ -25,7 +33,42 @@ def test_records_hold_two_channels_as_lanes() -> None:
     lanes = np.array(words[2:4], np.int32).view(np.int16).tolist()
     assert words[:2] == [10, 256 * 11 + 10]
     assert lanes == [256 * 5 + 1, 256 * 7 + 3, 256 * -6 + 2, 256 * -8 + 4]
-    assert words[4:] == [1 << 30, (-5 << 3) + 4] * 2
+    assert words[4:] == [1 << 30] * 2
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_records_hold_shifts_beside_biases(shared: bool) -> None:
+    values, bias = np.array([[1, 2, 3, 4], [5, -6, 7, -8]], np.int64), np.array([-3, (1 << 23) - 1], np.int64)
+    multipliers = [Multiplier(1 << 30, -3), Multiplier(3 << 29, -4)]
+    words = _words(values, bias, multipliers, 4, shared)
+    assert words[:2] == [(-3 << 8) + 2, ((1 << 23) - 1 << 8) + 3]
+    assert words[4:] == [1 << 30, 3 << 29]
+    plain = _words(values, bias + np.array([0, 1]), multipliers, 4, shared=False)
+    assert plain[:2] == [-3, 1 << 23] and plain[4:] == [1 << 30, -3, 3 << 29, -4]
+
+
+def test_one_shift_for_all_may_stand_beside_each_bias() -> None:
+    values, bias = np.ones((2, 4), np.int64), np.array([10, -11], np.int64)
+    words = _words(values, bias, [Multiplier(1 << 30, -7)] * 2, 4, shared=True, each=True)
+    assert words[:2] == [(10 << 8) + 6, (-11 << 8) + 6]
+    assert choose_packed_rounding([Multiplier(1 << 30, -7)] * 2, bias << 20, _OUTPUT, each=True) is None
+    assert choose_packed_rounding([Multiplier(1 << 30, 1)] * 2, bias, _OUTPUT, each=True) is None
+
+
+@pytest.mark.parametrize("low", [-128, -5, 10])
+@pytest.mark.parametrize("multiplier", [Multiplier((1 << 30) + 12345, -1), Multiplier((1 << 31) - 1, -22)])
+def test_packed_constants_of_depthwise_layers_are_those_of_two_roundings(low: int, multiplier: Multiplier) -> None:
+    output = {"zero_point": -5, "min": low, "max": 127}
+    form = packed_form([multiplier], np.array([-1234]), output)
+    assert form is not None and form.fields["kind"] == "TN_DSP_PACKED" and form.factors.tolist() == [2]
+    ((word, factor),) = form.words.tolist()
+    assert packed_form([multiplier], np.array([1 << 22]), output) is None
+    accumulators = np.arange(-(1 << 16), 1 << 16, dtype=np.int64)
+    doubled = 2 * accumulators + (word >> 8)
+    value = ((doubled * factor + (1 << 31)) >> 32) + (2 * -5 + 1 << (word & 255))
+    value -= (doubled < 0) * (low < -5)
+    codes = np.clip((value >> (word & 255)) >> 1, low, 127)
+    assert (codes == requantize(accumulators - 1234, *multiplier, -5, low, 127)).all()
 
 
 def test_records_hold_two_channels_as_bytes() -> None:

@@ -112,7 +112,7 @@ def table(weights: _Ints, bias: _Ints, form: Form, order: _Ints) -> npt.NDArray[
     lanes = np.ascontiguousarray(scaled, dtype="<i2").reshape(len(order), -1).view("<u4")
     starts = (bias * form.factors)[order]
     parts = [lanes, form.words[order].reshape(len(order), -1)]
-    if form.fields["kind"] != PACKED:
+    if form.fields.get("kind") != PACKED:
         parts.insert(0, starts)
     words = [part.astype(np.int64) & 0xFFFFFFFF for part in parts]
     return np.concatenate(words, axis=1).reshape(-1).astype(np.uint32)
