@@ -66,9 +66,6 @@ typedef struct {
 /* Whether no window reaches over an end of its axis. */
 static inline int tn_axis_inside(const tn_axis *axis)
 {
-    if (axis->kernel == 1) {
-        return axis->pad == 0; /* each has its element, however long the axis is */
-    }
     return axis->pad == 0 && (axis->out - 1) * axis->stride + (axis->kernel - 1) * axis->dilation < axis->in;
 }
 

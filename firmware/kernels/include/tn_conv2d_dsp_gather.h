@@ -48,7 +48,7 @@ TN_INLINE void tn_conv2d_gather_words(const tn_conv2d_s8_dsp *p, const int8_t *c
         const int8_t *row = *rows;
         if (tn_rows_missing(&p->rows, p->border) != 0 && row == NULL) {
             column = tn_conv2d_fill(p, p->cols.kernel * channels, column, distance);
-        } else if (p->cols.dilation == 1 && (tn_axis_inside(&p->cols) || (left >= 0 && left + reach < p->cols.in))) {
+        } else if (p->cols.dilation == 1 && (tn_dsp_inside(&p->cols) || (left >= 0 && left + reach < p->cols.in))) {
             column = tn_conv2d_widen(row + left * channels, p->cols.kernel * channels, column, distance);
         } else {
             for (int i = 0, col = left; i < p->cols.kernel; ++i, col += p->cols.dilation) {
@@ -72,7 +72,7 @@ TN_INLINE void tn_conv2d_gather_codes(const tn_conv2d_s8_dsp *p, const int8_t *c
         const int8_t *row = *rows;
         const int missing = tn_rows_missing(&p->rows, p->border) != 0 && row == NULL;
         if (missing == 0 && p->cols.dilation == 1 &&
-            (tn_axis_inside(&p->cols) || (left >= 0 && left + reach < p->cols.in))) {
+            (tn_dsp_inside(&p->cols) || (left >= 0 && left + reach < p->cols.in))) {
             (void)memcpy(to, row + left * channels, (size_t)run);
             to += run;
             continue;

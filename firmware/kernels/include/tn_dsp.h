@@ -54,10 +54,16 @@ typedef struct {
 } tn_dsp_signed_channel;
 #define TN_DSP_PLAIN (-((int64_t)1 << 62))
 
+/* tn_axis_inside of a copy that may be for several lengths: one tap without padding has its element in all of them. */
+TN_INLINE int tn_dsp_inside(const tn_axis *axis)
+{
+    return (axis->kernel == 1 && axis->pad == 0) || tn_axis_inside(axis) != 0;
+}
+
 /* Whether rows may be NULL: outside the input, without a row of padding `border` to stand for them. */
 TN_INLINE int tn_rows_missing(const tn_axis *axis, const int8_t *border)
 {
-    return border == NULL && tn_axis_inside(axis) == 0;
+    return border == NULL && tn_dsp_inside(axis) == 0;
 }
 
 /* tn_window_rows, with `border` for rows of padding. */
