@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from thumbnet.codegen.quantized_math import Multiplier, add_multipliers, multiply_by_quantized_multiplier, requantize
 from thumbnet.codegen.tiers.dsp.one_line_add import find_constants
-from thumbnet.codegen.tiers.dsp.packed import choose_packed_rounding, packed_form
+from thumbnet.codegen.tiers.dsp.packed import packed_form, packed_rounding
 from thumbnet.codegen.tiers.dsp.records import channel_records, shares_lanes, short_records
 from thumbnet.codegen.tiers.dsp.rounding import Ints, choose_rounding, choose_scaled_rounding
 
@@ -22,7 +22,7 @@ def _records(filters: list[list[int]], depth: int, shared: bool) -> list[int]:
 def _words(
     values: Ints, bias: Ints, multipliers: list[Multiplier], depth: int, shared: bool, each: bool = False
 ) -> list[int]:
-    rounding = choose_packed_rounding(multipliers, bias, _OUTPUT, each)
+    rounding = packed_rounding(multipliers, bias, _OUTPUT) if each else choose_rounding(multipliers, _OUTPUT)
     assert rounding is not None
     found: list[int] = channel_records(values, bias, rounding, depth, shared).view(np.int32).tolist()
     return found
@@ -40,19 +40,19 @@ def test_records_hold_two_channels_as_lanes() -> None:
 def test_records_hold_shifts_beside_biases(shared: bool) -> None:
     values, bias = np.array([[1, 2, 3, 4], [5, -6, 7, -8]], np.int64), np.array([-3, (1 << 23) - 1], np.int64)
     multipliers = [Multiplier(1 << 30, -3), Multiplier(3 << 29, -4)]
-    words = _words(values, bias, multipliers, 4, shared)
+    words = _words(values, bias, multipliers, 4, shared, each=True)
     assert words[:2] == [(-3 << 8) + 2, ((1 << 23) - 1 << 8) + 3]
     assert words[4:] == [1 << 30, 3 << 29]
-    plain = _words(values, bias + np.array([0, 1]), multipliers, 4, shared=False)
-    assert plain[:2] == [-3, 1 << 23] and plain[4:] == [1 << 30, -3, 3 << 29, -4]
+    plain = _words(values, bias, multipliers, 4, shared=False)
+    assert plain[:2] == bias.tolist()
+    assert plain[4:] == [1 << 30, (-5 << 3) + 4, 3 << 29, (-5 << 4) + 8, 3, 4]
 
 
-def test_one_shift_for_all_may_stand_beside_each_bias() -> None:
-    values, bias = np.ones((2, 4), np.int64), np.array([10, -11], np.int64)
-    words = _words(values, bias, [Multiplier(1 << 30, -7)] * 2, 4, shared=True, each=True)
-    assert words[:2] == [(10 << 8) + 6, (-11 << 8) + 6]
-    assert choose_packed_rounding([Multiplier(1 << 30, -7)] * 2, bias << 20, _OUTPUT, each=True) is None
-    assert choose_packed_rounding([Multiplier(1 << 30, 1)] * 2, bias, _OUTPUT, each=True) is None
+def test_shifts_and_biases_that_are_too_large_stay_apart() -> None:
+    bias = np.array([10, -11], np.int64)
+    assert packed_rounding([Multiplier(1 << 30, -7)] * 2, bias, _OUTPUT) is not None
+    assert packed_rounding([Multiplier(1 << 30, -7)] * 2, bias << 20, _OUTPUT) is None
+    assert packed_rounding([Multiplier(1 << 30, 1)] * 2, bias, _OUTPUT) is None
 
 
 @pytest.mark.parametrize("low", [-128, -5, 10])

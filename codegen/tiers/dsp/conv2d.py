@@ -12,9 +12,9 @@ import numpy as np
 from ...ops.base import SMALL, Array, Call, Init, Lowered, Scratch
 from ..inline import inlined
 from .border import border
-from .packed import choose_packed_rounding
+from .packed import packed_rounding
 from .records import channel_records, largest_sums, shares_lanes, short_records, widened_order
-from .rounding import ACCUMULATOR_LIMIT, choose_scaled_rounding
+from .rounding import ACCUMULATOR_LIMIT, choose_rounding, choose_scaled_rounding
 
 _POOLS = {"": "TN_POOL_NONE", "rows": "TN_POOL_ROWS", "cols": "TN_POOL_COLS"}
 #: Codes under a filter whose channel is fetched as a whole.
@@ -56,7 +56,8 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any], small: bool 
         ordered = widened_order(filters) if channels % 4 == 0 else filters
         records = short_records(ordered * factors[:, None], bias * factors, rounding, depth)
     else:
-        chosen = choose_packed_rounding(lowered.multipliers, bias, params["output"], small)
+        multipliers, output = lowered.multipliers, params["output"]
+        chosen = packed_rounding(multipliers, bias, output) if small else choose_rounding(multipliers, output)
         if chosen is None:
             return None
         rounding = chosen

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...quantized_math import Multiplier
 from .forms import Form
-from .rounding import EACH, TWICE, Ints, Rounding, choose_rounding, plain_rounding
+from .rounding import BESIDE, TWICE, Ints, Rounding, choose_rounding
 
 #: Kind of a form.
 PACKED = "TN_DSP_PACKED"
@@ -17,25 +17,18 @@ PACKED = "TN_DSP_PACKED"
 _LIMIT = 1 << 23
 
 
-def choose_packed_rounding(
-    multipliers: Sequence[Multiplier], bias: Ints, output: Mapping[str, Any], each: bool
-) -> Rounding | None:
-    """Rounding of records that hold a channel's shift beside its bias, which one shift for all does without.
-
-    None where that is to be so for `each` channel and cannot be: biases have 24 bits.
-    """
+def packed_rounding(multipliers: Sequence[Multiplier], bias: Ints, output: Mapping[str, Any]) -> Rounding | None:
+    """Rounding of records that hold a channel's shift beside its bias; None where shifts or biases are too large."""
     rounding = choose_rounding(multipliers, output)
-    if rounding.fields["shift"] == TWICE or (rounding.shifts is None and not each):
-        return None if each else rounding
-    if np.abs(bias).max() >= _LIMIT:
-        return None if each else plain_rounding(multipliers, output)
+    if rounding.fields["shift"] == TWICE or np.abs(bias).max() >= _LIMIT:
+        return None
     right = -np.array([m.shift for m in multipliers], np.int64)
-    return Rounding({**rounding.fields, "shift": EACH}, rounding.constants, right)
+    return Rounding({**rounding.fields, "shift": BESIDE}, rounding.constants[:, :1], right)
 
 
 def packed_form(multipliers: Sequence[Multiplier], bias: Ints, output: Mapping[str, Any]) -> Form | None:
     """The form with the least constants; None where shifts or biases (channels,) are too large for it."""
-    rounding = choose_packed_rounding(multipliers, 2 * bias, output, each=True)
+    rounding = packed_rounding(multipliers, 2 * bias, output)
     if rounding is None or rounding.shifts is None:
         return None
     words = np.stack([packed_words(2 * bias, rounding.shifts), rounding.constants[:, 0]], axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .packed import packed_words
-from .rounding import TWICE, Ints, Rounding
+from .rounding import BESIDE, EACH, TWICE, Ints, Rounding
 
 #: Sums of a channel that shares a word with another are read from 24 bits.
 _SHARED_LIMIT = 1 << 23
@@ -64,11 +64,14 @@ def channel_records(filters: Ints, bias: Ints, rounding: Rounding, depth: int, s
     padded[:, : filters.shape[1]] = filters
     pairs, biases = two_by_two(widened_order(padded)), two_by_two(bias)
     low = pairs[:, 0] if shared else pairs[:, 0] & 255
-    if rounding.shifts is not None:
+    constants, shift = two_by_two(rounding.constants), rounding.fields["shift"]
+    if rounding.shifts is not None and shift == BESIDE:
         biases = packed_words(biases, two_by_two(rounding.shifts))
     elif shared:
         biases = np.stack([biases[:, 0], 256 * biases[:, 1] + biases[:, 0]], axis=1)
-    constants = two_by_two(rounding.constants)
-    if rounding.fields["shift"] != TWICE:
-        constants = constants[:, :, 0]  # the addend follows from the shift
-    return _as_words([biases, _words(256 * pairs[:, 1] + low), constants.reshape(len(pairs), -1)])
+    if shift not in (EACH, TWICE):
+        constants = constants[:, :, :1]  # the addend follows from the shift
+    parts = [biases, _words(256 * pairs[:, 1] + low), constants.reshape(len(pairs), -1)]
+    if rounding.shifts is not None and shift == EACH:
+        parts.append(two_by_two(rounding.shifts))
+    return _as_words(parts)

@@ -20,8 +20,8 @@ from .forms import choose_form
 
 Ints = npt.NDArray[np.int64]
 
-#: TN_DSPEACH and TN_DSP_TWICE of tn_dsp.h.
-EACH, TWICE = 0, 255
+#: TN_DSPEACH, TN_DSP_BESIDE and TN_DSP_TWICE of tn_dsp.h.
+EACH, BESIDE, TWICE = 0, 254, 255
 #: Beyond, the addend does not fit beside the product: 128 * 2^22 + 2^30 < 2^31.
 _LARGEST_SHIFT = 22
 #: Accumulators are doubled, and so are differences of two.
@@ -36,8 +36,8 @@ class Rounding:
     ----------
     fields : dict
         Initializer of a `tn_dsp_rounding`.
-    constants : ndarray of int64, (channels, 2)
-        Multiplier and addend of every channel.
+    constants : ndarray of int64, (channels, 2) or (channels, 1)
+        Multiplier of every channel, and its addend unless that follows from the shift beside its bias.
     shifts : ndarray of int64, (channels,) or None
         Shift of every channel; None where the layer has one for all, or takes the plain sequence.
     """
@@ -52,22 +52,14 @@ def choose_rounding(multipliers: Sequence[Multiplier], output: Mapping[str, Any]
     factor = np.array([m.multiplier for m in multipliers], np.int64)
     right = -np.array([m.shift for m in multipliers], np.int64)
     if right.min() < 1 or right.max() > _LARGEST_SHIFT:
-        return plain_rounding(multipliers, output)
+        fields: dict[str, Init] = {"shift": TWICE, "signs": 1, "whole": 0, "output": output}
+        return Rounding(fields, np.stack([factor, -right], axis=1), None)
     uniform = bool((right == right[0]).all())
     # What is negative before the zero point is added becomes the smallest code of a fused ReLU, however it is rounded.
     signs = int(output["min"] < output["zero_point"])
     addend = (output["zero_point"] << right) + (1 << (right - 1))
-    fields: dict[str, Init] = {
-        **{"shift": int(right[0]) if uniform else EACH, "signs": signs, "whole": 0},
-        "output": output,
-    }
+    fields = {"shift": int(right[0]) if uniform else EACH, "signs": signs, "whole": 0, "output": output}
     return Rounding(fields, np.stack([factor, addend], axis=1), None if uniform else right)
-
-
-def plain_rounding(multipliers: Sequence[Multiplier], output: Mapping[str, Any]) -> Rounding:
-    """TFLite's sequence as it stands."""
-    fields: dict[str, Init] = {"shift": TWICE, "signs": 1, "whole": 0, "output": output}
-    return Rounding(fields, np.array(multipliers, np.int64).reshape(-1, 2), None)
 
 
 def choose_scaled_rounding(

@@ -6,9 +6,10 @@
  * or 2^22 with pooling, where differences are taken.
  *
  * Records, for every two output channels a, b: bias of a, of 256 * b + a (of b with `bytes`); weights, two codes a word
- * in the order 0 2, 1 3 of each four; multipliers of a, b. With TN_DSP_EACH a bias is the word of tn_dsp_round_packed, of
- * a and of b; with TN_DSP_TWICE multipliers are followed by their shifts. The last channel's partner is itself when they
- * are odd in number. */
+ * in the order 0 2, 1 3 of each four; multipliers of a, b. With TN_DSP_BESIDE a bias is the word of tn_dsp_round_packed,
+ * of a and of b; with TN_DSP_EACH multipliers are followed by their addends, and these by the shifts of a, b; with
+ * TN_DSP_TWICE multipliers are followed by their shifts. The last channel's partner is itself when they are odd in
+ * number. */
 #ifndef TN_CONV2D_DSP_PAIRS_H
 #define TN_CONV2D_DSP_PAIRS_H
 
@@ -27,7 +28,7 @@ typedef struct {
 TN_INLINE const uint32_t *tn_conv2d_start(const tn_conv2d_s8_dsp *p, const uint32_t *w, int pixels,
                                           tn_conv2d_sums *sums)
 {
-    if (p->rounding.shift == TN_DSP_EACH) {
+    if (p->rounding.shift == TN_DSP_BESIDE) {
         int32_t a;
         int32_t b;
         w = tn_load_two(w, &a, &b);
@@ -195,23 +196,24 @@ TN_INLINE int32_t tn_conv2d_doubled_b(const tn_conv2d_s8_dsp *p, int32_t sum)
 typedef struct {
     int32_t factor[2];
     int32_t addend[2];
-    uint32_t word[2]; /* with TN_DSP_EACH */
+    int32_t shift[2]; /* where each has its own, or the words that hold them */
 } tn_conv2d_scales;
 
 /* Those at `w`, behind the weights. Gives the next record. */
 TN_INLINE const uint32_t *tn_conv2d_load_scales(const tn_conv2d_s8_dsp *p, const uint32_t *w, tn_conv2d_scales *scales)
 {
     const tn_dsp_rounding *const rounding = &p->rounding;
-    scales->word[0] = 0;
-    scales->word[1] = 0;
-    if (rounding->shift == TN_DSP_TWICE) {
+    scales->shift[0] = 0;
+    scales->shift[1] = 0;
+    if (rounding->shift == TN_DSP_EACH || rounding->shift == TN_DSP_TWICE) {
         w = tn_load_two(w, &scales->factor[0], &scales->addend[0]);
-        return tn_load_two(w, &scales->factor[1], &scales->addend[1]);
+        w = tn_load_two(w, &scales->factor[1], &scales->addend[1]);
+        return rounding->shift == TN_DSP_EACH ? tn_load_two(w, &scales->shift[0], &scales->shift[1]) : w;
     }
-    if (rounding->shift == TN_DSP_EACH) {
+    if (rounding->shift == TN_DSP_BESIDE) {
         const uint32_t *const biases = w - p->depth / 2u - 2;
         for (int i = 0; i < 2; ++i) {
-            scales->word[i] = biases[i];
+            scales->shift[i] = (int32_t)biases[i];
             scales->addend[i] = tn_dsp_addend(&rounding->output, biases[i]);
         }
     } else {
@@ -224,11 +226,11 @@ TN_INLINE const uint32_t *tn_conv2d_load_scales(const tn_conv2d_s8_dsp *p, const
 /* The code of channel `i` of two. */
 TN_INLINE int8_t tn_conv2d_code(const tn_conv2d_s8_dsp *p, const tn_conv2d_scales *scales, int i, int32_t doubled)
 {
-    if (p->rounding.shift == TN_DSP_EACH) {
+    if (p->rounding.shift == TN_DSP_BESIDE) {
         return tn_dsp_round_packed(&p->rounding.output, p->rounding.signs, doubled, scales->factor[i],
-                                   scales->addend[i], scales->word[i]);
+                                   scales->addend[i], (uint32_t)scales->shift[i]);
     }
-    return tn_dsp_round(&p->rounding, doubled, scales->factor[i], scales->addend[i], 0);
+    return tn_dsp_round(&p->rounding, doubled, scales->factor[i], scales->addend[i], scales->shift[i]);
 }
 
 /* All channels of two gathered pixels, or of one, to `out`. The second pixel's channels lie `step` codes behind, unless

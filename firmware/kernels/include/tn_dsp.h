@@ -298,12 +298,13 @@ TN_INLINE int32_t tn_saturate_shifted(int32_t value, int bits)
  * stay below 2^30 takes three to five instructions without any proof: the high multiply of TFLite is SMMLAR of twice
  * the accumulator, and the rounding of the shift is an addend, one less below zero. */
 typedef struct {
-    uint8_t shift; /* to the right, of every channel; TN_DSP_EACH; TN_DSP_TWICE */
+    uint8_t shift; /* to the right, of every channel; TN_DSP_EACH; TN_DSP_BESIDE; TN_DSP_TWICE */
     uint8_t whole; /* the high multiply gives the whole part instead: proven to be exact, for accumulators that are scaled */
     uint8_t signs; /* a negative accumulator can give a code of its own: round half away from zero */
     tn_output_s8 output;
 } tn_dsp_rounding;
 #define TN_DSP_EACH 0    /* each channel has its shift */
+#define TN_DSP_BESIDE 254 /* the same in the word of its bias, see tn_dsp_round_packed */
 #define TN_DSP_TWICE 255 /* the plain sequence: `addend` of a channel is the shift of tn_requantize */
 
 /* The code of an accumulator that is given doubled, or scaled as its constants ask for, with the constants of its channel. */
