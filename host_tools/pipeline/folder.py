@@ -163,10 +163,11 @@ class RunFolder:
             self.save()
 
     def _drop(self, stage: str, keep: set[str]) -> None:
-        """Remove the files of a stage's earlier run."""
+        """Remove the files of a stage's earlier run; one that another stage has written since is that stage's."""
         record = self.stages.get(stage)
+        others = {name for other, found in self.stages.items() if other != stage for name in found.outputs}
         for name in record.outputs if record else ():
-            if name not in keep:
+            if name not in keep | others:
                 (self.path / name).unlink(missing_ok=True)
 
     def output(self, name: str) -> Path:

@@ -54,6 +54,16 @@ def test_a_stage_that_ran_again_removes_what_it_no_longer_makes(tmp_path):
     assert not (folder.path / "old.png").exists()
 
 
+def test_a_file_that_another_stage_makes_now_stays(tmp_path):
+    """A folder of an earlier version: what one stage made is made by two."""
+    folder = RunFolder.create(tmp_path / "run", "run")
+    folder.perform("compress", "k1", write("student.keras", "old"))
+    folder.perform("prune", "k1", write("student.keras", "new"))
+    folder.perform("compress", "k2", write("model.bundle", "bundle"))
+    assert (folder.path / "student.keras").read_text() == "new"
+    assert folder.up_to_date("prune", "k1")
+
+
 def test_stages_of_boards_that_left_the_recipe_are_removed(tmp_path):
     folder = RunFolder.create(tmp_path / "run", "run")
     folder.perform("build:a", "k", write("a.elf", "x"))
