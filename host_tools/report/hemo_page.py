@@ -8,6 +8,7 @@ from typing import Any
 from . import formats
 from .boards import context as board_context
 from .boards import cost_tiles, tile
+from .device import window_facts
 from .experts import expert_section
 from .hemo_tables import compression_section, error_section, kind_section, published_rows
 from .hotspots import hot_spots, layer_name
@@ -52,6 +53,7 @@ def context(report: Content) -> dict[str, Any]:
         "published": published_rows(evaluation),
         "compression": compression_section(report["compress"]),
         "experts": expert_section(evaluation, report["compress"]["network"]),
+        "signals": window_facts(report),
         "chosen": _chosen(report["generated"]),
         "loss_plot": curve_plot(report["history"], "loss", "none"),
         "error_plot": curve_plot(report["history"], "none", "val_error"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import formats
+from .device import window_facts
 from .experts import expert_section
 from .hemo_tables import COST_HEAD, compression_notes, cost_cells, error_section
 from .summary import board_rows
@@ -35,6 +36,8 @@ def print_summary(report: Mapping[str, Any], page: Path) -> None:
         console.print(_boards(report["boards"]))
     for oracle, windows in sorted({(row["parity"]["oracle"], row["parity"]["windows"]) for row in report["boards"]}):
         console.print(f"  mismatches: output bytes of {windows} windows a board against {oracle}", soft_wrap=True)
+    for name, text in window_facts(report):
+        console.print(f"  {name}: {text}", soft_wrap=True, markup=False)
     experts = expert_section(evaluation, table["network"])
     if experts is not None:
         shares = ", ".join(formats.percent(row["bars"][-1]["value"], 0) for row in experts["bars"])

@@ -9,8 +9,8 @@ from . import formats
 
 Content = Mapping[str, Any]
 SHOWN = 16
-PARTS = {"gate": "gate and choice", "bottom": "shared bottom", "expert": "experts that run", "mixture": "mixture",
-         "towers": "towers and values"}  # fmt: skip
+PARTS = {"preprocessing": "samples to window", "gate": "gate and choice", "bottom": "shared bottom",
+         "expert": "experts that run", "mixture": "mixture", "towers": "towers and values"}  # fmt: skip
 _OF_PART = {"choice of experts": "gate", "values": "towers"}
 
 

@@ -18,12 +18,16 @@ from thumbnet.training.hemodynamics.synthetic import synthetic_windows
 
 EXPERTS, K = 4, 2
 CONFIG = {"experts": EXPERTS, "k": K, "channels": 16, "gates": "shared", "tasks": 10}
+SIGNALS = {"bits": 16, "rate": 125.0, "steps": ["highpass"], "share_of_codes_that_differ": 0.0012,
+           "largest_difference": 1}  # fmt: skip
+BEHIND = {"windows": 20, "bytes": 800, "mismatches": 0, "first_diverging_layer": None, "passed": True, "channels": []}
 PROFILE = {
     "target": "cortex-m4", "schedule": "whole", "instructions": 2_554_000, "macs": 950_000, "flash_bytes": 55_432,
     "instructions_per_mac": 2.688, "code_bytes": 20_480, "weight_bytes": 30_080, "ram_bytes": 26_160,
     "state_bytes": 20_480, "stack_bytes": 640, "arena_bytes_tflm_host": None,
 }  # fmt: skip
 LAYERS = (
+    ("preprocessing", "SIGNALS", 0, 51_000),
     ("gate: gate/first/Relu;gate/first/Conv2D", "CONV_2D", 37_560, 67_824),
     ("choice of experts", "TOP_K", 0, 231),
     ("expert 0: expert0/stem/Relu", "CONV_2D", 35_056, 78_101),
@@ -105,6 +109,7 @@ def sample_run(
         "rows": [rows[0], made[0], rows[1], *made[1:]] if on_device else rows,
         "missing": [] if on_device else [{"name": "int8", "title": "int8 after training", "why": why}],
         "network": network, "table": {}, "bundles": bundles if on_device else {}, "why_no_bundle": why,
+        "signals": SIGNALS if on_device else None,
         "bytes": {"gate.tflite": 9_000, "towers.tflite": 12_000} if on_device else {},
     }, {"model.bundle": {}} if on_device else {})  # fmt: skip
     if on_device:
@@ -143,7 +148,7 @@ def _board(folder: RunFolder, board: str) -> None:
                                       "memory": {"flash": [], "ram": []} if host else memory}, {})  # fmt: skip
     _leave(folder, f"parity:{board}", {"target": target, "windows": 20, "bytes": 800, "mismatches": 0,
                                        "oracle": "tflite-micro 0.dev1, parts composed in NumPy",
-                                       "first_diverging_layer": None}, {})  # fmt: skip
+                                       "first_diverging_layer": None, "signals": BEHIND}, {})  # fmt: skip
     _leave(folder, f"profile:{board}", profile, {})
 
 

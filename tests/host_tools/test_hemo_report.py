@@ -57,7 +57,9 @@ def test_the_page_says_what_the_figures_are(page, report):
         "At most 2 of 4 experts may run for a window", "0 of 800 output bytes differ",
         "2 of 4 experts run for a window",
         "walk 1 over expert: input: 7 layers, 1 of them again (1.50 M MACs); 2.0 KB stored for later walks",
-        "softmax in 1/32768", "ram_bytes", "≤ 20,000", "≥ 0.9",
+        "16 bits, 125 Hz", "highpass; each window by its own range", "0.12% of the codes differ",
+        "0 of 800 output bytes of 20 windows differ, codes equal", "softmax in 1/32768", "ram_bytes",
+        "qemu_m4 from samples", "≤ 20,000", "≥ 0.9",
     ):  # fmt: skip
         assert part in text, part
     assert page.count('class="cloud"') == 20
@@ -104,7 +106,8 @@ def test_the_terminal_ends_with_the_same_figures(report, capsys):
     print_summary(report, Path("runs/sample/report.html"))
     text = capsys.readouterr().out
     for part in ("compressed network, int8", "population mean", "title of aware", "55.4 KB", "0 of 800 bytes",
-                 "region FLASH overflowed", "experts serve", "2.00 of at most 2 run for one", "runs/sample/report.html",
+                 "region FLASH overflowed", "experts serve",
+                 "qemu_m4 from samples: 0 of 800", "2.00 of at most 2 run for one", "runs/sample/report.html",
                  "say nothing about people"):  # fmt: skip
         assert part in text, part
     assert max(len(line.rstrip()) for line in text.splitlines() if "MAE" in line) <= 120
@@ -173,6 +176,7 @@ def test_hot_spots_add_up_the_runs_of_experts(report):
     parts = {row["name"]: row for row in found["part_rows"]}
     assert parts["experts that run"]["instructions"] == 78_101 + 78_103 + 2 * 3_561
     assert parts["gate and choice"]["instructions"] == 67_824 + 231
+    assert parts["samples to window"]["instructions"] == 51_000
     assert sum(row["share"] for row in parts.values()) == pytest.approx(1)
     assert part_of("towers: towers/hidden/Relu") == "towers" and part_of("values") == "towers"
 
