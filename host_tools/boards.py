@@ -12,7 +12,7 @@ from .errors import BoardError
 
 ICOUNT_SHIFT = 6
 """QEMU's ``-icount shift``: an instruction takes 2 ** 6 = 64 ns of virtual time."""
-_PAYLOAD, _RING = 1024, 2048
+_PAYLOAD, _RING = 992, 1024
 """What ``TN_LINK_PAYLOAD`` and ``HAL_RX_RING_BYTES`` are where a board's file does not say."""
 _APPLICATION = 384
 """Upper bound of the device application's own variables, frames and receive ring aside (measured: 336)."""

@@ -7,7 +7,7 @@ from thumbnet.codegen import Limits
 from .boards import Board
 
 _SMALL_RAM = 32 * 1024
-_SMALL_APPLICATION, _APPLICATION = 700, 4_500
+_SMALL_APPLICATION, _APPLICATION = 700, 3_400
 """RAM of the device application and its link, without model, input and stack; small boards have small buffers."""
 _APPLICATION_FLASH = 11_500
 

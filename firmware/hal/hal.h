@@ -15,7 +15,7 @@ extern "C" {
 
 /* Bytes that may wait for hal_read(): a power of two. */
 #ifndef HAL_RX_RING_BYTES
-#define HAL_RX_RING_BYTES 2048u
+#define HAL_RX_RING_BYTES 1024u
 #endif
 
 /* Starts clock, serial port and tick counter, and enables interrupts. Once, first thing in main(). */

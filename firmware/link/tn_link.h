@@ -21,9 +21,10 @@
 extern "C" {
 #endif
 
-/* Longest payload of a frame in either direction, announced in the hello. 64 to 32768. */
+/* Longest payload of a frame in either direction, announced in the hello. 64 to 32768. By default a frame just fits a
+ * receive ring of 1024 bytes. */
 #ifndef TN_LINK_PAYLOAD
-#define TN_LINK_PAYLOAD 1024
+#define TN_LINK_PAYLOAD 992
 #endif
 
 #if TN_LINK_PAYLOAD < 64 || TN_LINK_PAYLOAD > 32768

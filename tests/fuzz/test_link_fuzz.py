@@ -22,9 +22,9 @@ from thumbnet.host_tools.link.protocol import REPLY, Stats, Type
 
 INPUT_BYTES = 600
 KINDS = {
-    "payload-1024": {"payload": 1024},
+    "payload-992": {"payload": 992},
     "payload-64": {"payload": 64},
-    "stream-1024": {"payload": 1024, "channels": 4},
+    "stream-992": {"payload": 992, "channels": 4},
     "stream-64": {"payload": 64, "channels": 4},
     "stream-split": {"payload": 64, "channels": 200},
 }

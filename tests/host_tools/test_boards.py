@@ -40,7 +40,7 @@ def test_real_and_emulated() -> None:
     assert get_board("microbit").is_real
     assert (get_board("microbit").ram_bytes, get_board("microbit").flash_bytes) == (16384, 256 * 1024)
     assert (get_board("microbit").payload_bytes, get_board("microbit").ring_bytes) == (104, 128)
-    assert (get_board("qemu_m4").payload_bytes, get_board("qemu_m4").ring_bytes) == (1024, 2048)
+    assert (get_board("qemu_m4").payload_bytes, get_board("qemu_m4").ring_bytes) == (992, 1024)
     assert 5000 < get_board("stm32vldiscovery").model_ram_bytes < 6656
     assert HOST.model_ram_bytes == 0
     assert not get_board("qemu_m4").is_real

@@ -132,7 +132,7 @@ class FrameFaults:
         return late if kind == "late" else data + late
 
 
-@pytest.fixture(scope="module", params=[128, 1024], ids="payload-{}".format)
+@pytest.fixture(scope="module", params=[128, 992], ids="payload-{}".format)
 def program(request: pytest.FixtureRequest) -> Path:
     return build_fake(input_bytes=INPUT_BYTES, payload=request.param, observe=True, sanitize=True)
 

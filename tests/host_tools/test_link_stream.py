@@ -34,7 +34,7 @@ from thumbnet.host_tools.link.protocol import Hello, Mode, Refusal, Type
 
 BRISK = Timing(timeout=10.0, retry=0.02, per_byte=0.0, run_timeout=10.0, run_retry=0.02)
 SIZE = 3000
-KINDS = [(1024, 4), (64, 4), (64, 100), (1024, 1500)]
+KINDS = [(992, 4), (64, 4), (64, 100), (992, 1500)]
 """Payload, and bytes of a slice: many slices to a frame, few, a slice over several frames, two slices in all."""
 
 

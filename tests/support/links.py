@@ -21,7 +21,7 @@ STEP = 5
 
 
 def build_fake(
-    board: str = "host", *, input_bytes: int = 3000, payload: int | None = 1024, channels: int = 0, **options: object
+    board: str = "host", *, input_bytes: int = 3000, payload: int | None = 992, channels: int = 0, **options: object
 ) -> Path:
     """Device application around the fake model; with `channels` a streamed one; `payload` None: the board's own."""
     flags = ["-Werror", f"-DFAKE_INPUT_BYTES={input_bytes}"]
