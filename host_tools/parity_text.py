@@ -45,7 +45,8 @@ def _remarks(result: ParityResult, payload: dict[str, Any]) -> list[str]:
     for channel in (payload.get("signals") or {}).get("channels", ()):
         lines.append(
             f"preprocessing of {channel['name']} differs from floating point by at most "
-            f"{channel['float_difference_max_uv']:.3g} uV (RMS {channel['float_difference_rms_uv']:.3g} uV)"
+            f"{channel['float_difference_max_uv']:.3g} {channel['unit']} "
+            f"(RMS {channel['float_difference_rms_uv']:.3g} {channel['unit']})"
         )
     if payload.get("accuracy"):
         scores = payload["accuracy"]

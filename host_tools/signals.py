@@ -173,10 +173,19 @@ class Front:
         return float_differences(self, _WINDOWS_IN_FLOAT)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form: how far each channel is from floating point, in microvolts, over the first windows."""
+        """JSON form: how far each channel is from floating point over the first windows, before codes.
+
+        In microvolts; in counts of a declaration of normalised windows, where a count is worth 1.
+        """
+        unit = "uV" if self.plan.normalise is None else "counts"
         return {
             "channels": [
-                {"name": row.channel, "float_difference_max_uv": row.largest, "float_difference_rms_uv": row.rms}
+                {
+                    "name": row.channel,
+                    "float_difference_max_uv": row.largest,
+                    "float_difference_rms_uv": row.rms,
+                    "unit": unit,
+                }
                 for row in self.differences
             ]
         }
