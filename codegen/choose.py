@@ -78,6 +78,8 @@ class Candidate:
         Layers, by number of the node, that :data:`OPTIONAL` fusions leave as they are because it would not pay.
     late : frozenset of int
         Layers, by number of the node, that run by whole tensors although they could be streamed.
+    paired : bool
+        Whether layers of a stream make two slices at a time where they have a kernel for it.
     others : tuple of Candidate
         Those that it was preferred to.
     """
@@ -91,6 +93,7 @@ class Candidate:
     borders: Mapping[int, int]
     apart: frozenset[int] = frozenset()
     late: frozenset[int] = frozenset()
+    paired: bool = False
     others: tuple[Candidate, ...] = ()
 
     @property
@@ -181,9 +184,9 @@ def _along(
     variant, swapped = swap_axes(graph, late) if axis == "w" else (graph, frozenset[int]())
     model = CostModel(target)
 
-    def searched(apart: frozenset[int]) -> _Search | None:
-        part, _ = _parted(graph, axis, target, disable, apart, late)
-        return None if part is None else _Search(part, target, model, rank, pays, spread)
+    def searched(apart: frozenset[int], paired: bool = False) -> _Search | None:
+        part, _ = _parted(graph, axis, target, disable, apart, late, paired)
+        return None if part is None else _Search(part, target, model, rank, pays, spread, paired)
 
     plain = passes.fuse(variant, target, {*disable, *OPTIONAL})
     optional = {name: frozenset[int]() if name in disable else find(plain) for name, find in OPTIONAL.items()}
@@ -196,12 +199,16 @@ def _along(
             search, apart = other, fewer
     if search is None:
         return None
+    if axis and not spread and "pair-slices" not in disable:
+        other = searched(apart, paired=True)
+        if other is not None and other.value({}) < search.value({}):
+            search = other
     borders = search.borders()
     schedule = make_schedule(search.builder.program(borders), target)
     state = schedule.state_bytes(target)
     held = sum(graph.tensors[i].bytes for i in graph.inputs) if limits.holds_input and not axis else 0
     name = f"stream-{axis}" if axis else "whole"
-    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule), borders, apart, late)
+    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule), borders, apart, late, search.builder.paired)
 
 
 def _with_ends(
@@ -245,16 +252,18 @@ def _parted(
     disable: Collection[str],
     apart: Collection[int],
     late: Collection[int] = (),
+    paired: bool = False,
 ) -> tuple[Partition | None, frozenset[int]]:
     variant, swapped = swap_axes(graph, late) if axis == "w" else (graph, frozenset[int]())
-    return partition(passes.fuse(variant, target, disable, apart), target, streamed=bool(axis), late=late), swapped
+    fused = passes.fuse(variant, target, disable, apart)
+    return partition(fused, target, streamed=bool(axis), late=late, paired=paired), swapped
 
 
 def draft_like(graph: Graph, chosen: Candidate, target: Target, disable: Collection[str] = ()) -> Draft | None:
     """The draft of a graph that runs the way that was chosen for another of its structure; None where it cannot."""
     axis = "" if chosen.name == "whole" else chosen.name[-1]
-    part, _ = _parted(graph, axis, target, disable, chosen.apart, chosen.late)
-    return None if part is None else Draft(Builder(part).program(chosen.borders), target)
+    part, _ = _parted(graph, axis, target, disable, chosen.apart, chosen.late, chosen.paired)
+    return None if part is None else Draft(Builder(part, paired=chosen.paired).program(chosen.borders), target)
 
 
 def _rows_on_stack(draft: Draft) -> int:
@@ -267,14 +276,21 @@ class _Search:
     """Improves the borders between segments, one at a time."""
 
     def __init__(
-        self, part: Partition, target: Target, model: CostModel, rank: _Rank, pays: _Rank, spread: int
+        self,
+        part: Partition,
+        target: Target,
+        model: CostModel,
+        rank: _Rank,
+        pays: _Rank,
+        spread: int,
+        paired: bool = False,
     ) -> None:
         self.part = part
         self.target = target
         self.model = model
         self.rank = rank
         self.pays = pays
-        self.builder = Builder(part, spread)
+        self.builder = Builder(part, spread, paired)
         self.macs = {p: operator_of(s.node).macs(part.graph, s.node) for p, s in part.stages.items()}
 
     def borders(self) -> Mapping[int, int]:

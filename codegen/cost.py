@@ -78,7 +78,7 @@ def array_bytes(array: Array) -> int:
 def kernel_of(lowered: Lowered) -> str:
     """Name under which the cost of a call is listed."""
     if lowered.inline:
-        return lowered.inline
+        return lowered.inline + ("_two" if lowered.calls[-1].function.endswith("_two") else "")
     name = lowered.calls[-1].function if lowered.calls else ""
     for way in ("_row", "_run", "_few"):
         name = name.removesuffix(way)
@@ -120,7 +120,7 @@ def _work(graph: Graph, step: Step, node: Node, lowered: Lowered) -> Work:
     codes = max(graph.tensors[t].elements for t in counted)
     calls = len(lowered.calls)
     if stage is not None:
-        calls *= stage.slices if step.lowered.chain is None else graph.output(node).shape[1]
+        calls *= stage.fires if step.lowered.chain is None else graph.output(node).shape[1]
     elif lowered.window_rows:
         calls *= graph.output(node).shape[1] if len(graph.output(node).shape) == 4 else 1
     return Work(kernel_of(lowered), macs, codes, calls)

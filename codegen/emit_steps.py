@@ -338,6 +338,7 @@ MOST_PORTS = 16
 _PARAMETERS = {
     "rows": "const int8_t **rows",
     "y": "unsigned y",
+    "step": "int step",
     **{f"in{position}": f"const int8_t *in{position}" for position in range(MOST_PORTS)},
     **{f"out{position}": f"int8_t *out{position}" for position in range(MOST_PORTS)},
     "between": "int8_t *between",

@@ -19,23 +19,36 @@ _SELDOM = 2
 
 @dataclass(frozen=True)
 class StageText:
-    """One layer of a segment: when it may fire and what it does for output slice `y`."""
+    """One layer of a segment: when it may fire and what it does for output slice `y`.
+
+    Attributes
+    ----------
+    news : str
+        C expression that holds where any of its sources has new slices.
+    ready : str
+        C expression that holds where it may fire, given news.
+    done : str
+        C expression of the slices that are there when it has fired.
+    """
 
     step: StepText
     counter: int
-    condition: str
+    news: str
+    ready: str
+    done: str
     setup: list[str]
     provides: int
     later: int
     finish: list[str]
-    observe: str
+    observe: list[str]
 
 
 @dataclass(frozen=True)
 class SegmentText:
     """One walk: its pass over the stages, how slices come in, and the whole layers after it.
 
-    `guard` says when a pass is worth it after a pushed slice; empty for always.
+    `guard` says when a pass is worth it after a pushed slice; empty for always. `drains`: every layer fires as often as
+    it can.
     """
 
     number: int
@@ -49,6 +62,7 @@ class SegmentText:
     fresh_input: int
     fresh_all: int
     most: int
+    drains: bool
     guard: str
     uses_arena: bool
 
@@ -108,7 +122,7 @@ class _SegmentWriter:
         # A slice of the first segment arrives in its counter, those of others as an argument.
         given = [("uint32_t fresh", "fresh"), *([("unsigned arrived", "arrived")] if segment.number else [])]
         writes_output = any("out->" in line for stage in stages for line in (*stage.step.calls, *stage.setup))
-        if writes_output or any("out->" in s.observe for s in stages):
+        if writes_output or any("out->" in line for s in stages for line in s.observe):
             given.append((f"{self.emitter.prefix}_outputs *out", "out"))
         return SegmentText(
             number=segment.number,
@@ -122,8 +136,9 @@ class _SegmentWriter:
             fresh_input=self._mask(self.masks if segment.most else segment.sources),
             fresh_all=self._mask(self.masks),
             most=segment.most,
+            drains=segment.drains,
             guard=self._guard(steps),
-            uses_arena=any("arena" in line for s in stages for line in (*s.step.calls, *s.setup, s.observe)),
+            uses_arena=any("arena" in line for s in stages for line in (*s.step.calls, *s.setup, *s.observe)),
         )
 
     def _arrivals(self) -> list[str]:
@@ -174,17 +189,19 @@ class _SegmentWriter:
         after = [tensor for other in self.segment.stages[order + 1 :] for tensor in other.sources]
         places = self._places(step)
         finish: list[str] = []
-        observe = ""
+        observe: list[str] = []
         if stage.finish is not None:
             out = self.emitter.place(stage.outputs[0])
             names = {"acc": places["acc"], "out0": out}
             finish = [*self.emitter.finish(step, names), *self.emitter.observe(step)]
         else:
-            observe = self.emitter.observe_slice(step, places["out0"], "y")
+            observe = self._observe(step, stage, places)
         return StageText(
             step=self.emitter.step(step, places),
             counter=order + 1,
-            condition=" && ".join([f"(fresh & {self._mask(stage.sources):#x}u) != 0", *ready]),
+            news=f"(fresh & {self._mask(stage.sources):#x}u) != 0",
+            ready=" && ".join(ready),
+            done=f"y + {self._slices_made(stage)}",
             setup=[self._rows(step, stage)] if windowed else [],
             provides=self._mask(stage.streamed),
             later=self._mask(after),
@@ -202,6 +219,22 @@ class _SegmentWriter:
             return [f"tn_stream_ready({self.emitter.window(step)}, {fired}, {count}) != 0" for count in counts]
         strided = f" * {stage.window.stride}u" if stage.window.stride > 1 else ""
         return [f"{fired}{strided} < {count}" for count in counts]
+
+    def _slices_made(self, stage: Stage) -> str:
+        """C expression of how many slices a paired stage makes from slice `y` on."""
+        if not stage.paired:
+            return "1u"
+        return "2u" if stage.slices % 2 == 0 else f"(y + 1u < {stage.slices}u ? 2u : 1u)"
+
+    def _observe(self, step: Step, stage: Stage, places: Mapping[str, str]) -> list[str]:
+        """Show the slice that was made, or both."""
+        lines = [self.emitter.observe_slice(step, places["out0"], "y")]
+        if stage.paired:
+            size = slice_bytes(self.graph.tensors[stage.outputs[0]])
+            second = self.emitter.observe_slice(step, f"{places['out0']} + {size}", "(y + 1u)")
+            guard = [] if stage.slices % 2 == 0 else [f"if (y + 1u < {stage.slices}u) {{"]
+            lines += [*guard, f"    {second}" if guard else second, *("}" for _ in guard)]
+        return lines
 
     def _guard(self, steps: Sequence[Step]) -> str:
         """When a pushed slice can make any layer fire; empty where most do, or nobody knows."""
@@ -232,6 +265,9 @@ class _SegmentWriter:
                 streamed = part.root(index) in self.segment.timing.depths
                 at = "y" if stage.window.stride == 1 else f"y * {stage.window.stride}u"
                 places[f"in{position}"] = self.ring(index, at) if streamed else self.emitter.place(index)
+        if stage.paired:
+            size = slice_bytes(self.graph.tensors[stage.outputs[0]])
+            places["step"] = f"{size}" if stage.slices % 2 == 0 else f"y + 1u < {stage.slices}u ? {size} : 0"
         if stage.finish is None:
             return places | {f"out{n}": self.ring(t, "y") for n, t in enumerate(stage.outputs)}
         offset = self.emitter.schedule.accumulators[stage.outputs[0]]

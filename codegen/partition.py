@@ -15,7 +15,7 @@ from .ops import operator_of
 from .ops.base import Lowered
 from .streaming import Stage, is_stream, sliced
 from .targets import Target
-from .tiers import arrange
+from .tiers import arrange, arrange_two
 
 
 @dataclass
@@ -64,8 +64,12 @@ class Partition:
         return self.roots.get(tensor, tensor)
 
 
-def partition(graph: Graph, target: Target, *, streamed: bool, late: Collection[int] = ()) -> Partition | None:
+def partition(
+    graph: Graph, target: Target, *, streamed: bool, late: Collection[int] = (), paired: bool = False
+) -> Partition | None:
     """Sort the layers of a graph; those of `late`, numbers of nodes, run by whole tensors.
+
+    With `paired`, stages know how they would make two slices at a time.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def partition(graph: Graph, target: Target, *, streamed: bool, late: Collection[
     position = 0
     while position < len(found.graph.nodes):  # copies join at the end
         node = found.graph.nodes[position]
-        if not (streamed and node.index not in late and _streams(found, target, position, node)):
+        if not (streamed and node.index not in late and _streams(found, target, position, node, paired)):
             _runs_whole(found, target, position, node)
         position += 1
     if streamed and not any(found.level_of(position) == 0 for position in found.stages):
@@ -103,7 +107,7 @@ def _runs_whole(found: Partition, target: Target, position: int, node: Node) -> 
     found.groups |= dict.fromkeys(node.outputs, max(groups))
 
 
-def _streams(found: Partition, target: Target, position: int, node: Node) -> bool:
+def _streams(found: Partition, target: Target, position: int, node: Node, paired: bool) -> bool:
     """Make the layer part of a walk, if it can be."""
     graph = found.graph
     rule = operator_of(node).stream
@@ -135,6 +139,7 @@ def _streams(found: Partition, target: Target, position: int, node: Node) -> boo
         made.finish,
         made.accumulator_bytes,
         after,
+        arrange_two(target, made.lowered) if paired and made.finish is None else None,
     )
     (found.groups if made.finish else found.levels).update(dict.fromkeys(node.outputs, level))
     return True

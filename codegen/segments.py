@@ -125,6 +125,11 @@ class Segment:
     merged: Mapping[int, int]
     most: int = 0
 
+    @property
+    def drains(self) -> bool:
+        """Whether layers fire as often as they can in a pass, since some make two slices at a time."""
+        return any(stage.paired for stage in self.stages)
+
     def rings(self) -> list[int]:
         """Tensors that are kept as rings of slices, those that share another's slots excluded."""
         made = [t for t in self.timing.depths if self.number == 0 or t not in self.sources]
@@ -182,9 +187,10 @@ _Key = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 class Builder:
     """Makes programs of one partition; a walk that was played before is not played again."""
 
-    def __init__(self, part: Partition, spread: int = 0) -> None:
+    def __init__(self, part: Partition, spread: int = 0, paired: bool = False) -> None:
         self.part = part
         self.spread = spread
+        self.paired = paired
         self._played: dict[_Key, Segment] = {}
 
     def program(self, borders: Mapping[int, int]) -> Program:
@@ -206,18 +212,33 @@ class Builder:
         ordered = tuple(sorted(sources, key=lambda t: (-graph.tensors[t].shape[1], t)))
         key = (number, tuple(sorted(walk.positions)), ordered, tuple(sorted(walk.stored)))
         if key not in self._played:
-            self._played[key] = _played(self.part, key, 0 if number else self.spread)
+            self._played[key] = _played(self.part, key, 0 if number else self.spread, self.paired)
         return replace(self._played[key], again=frozenset(walk.again))
 
 
-def _played(part: Partition, key: _Key, most: int) -> Segment:
+def _played(part: Partition, key: _Key, most: int, paired: bool) -> Segment:
     number, positions, sources, stored = key
-    graph, stages = part.graph, [part.stages[p] for p in positions]
+    graph, stages = part.graph, [_two_at_a_time(part.stages[p]) if paired else part.stages[p] for p in positions]
     length = graph.tensors[sources[0]].shape[1]
     arrivals = {tensor: _arrivals(graph.tensors[tensor].shape[1], length) for tensor in sources}
     timing = play(graph, stages, arrivals, length, most)
     merged = _merged(part, stages, timing, frozenset(stored))
+    timing = replace(timing, depths=timing.depths | _even_depths(stages, timing, merged))
     return Segment(number, sources, length, tuple(stages), frozenset(), frozenset(stored), timing, merged, most)
+
+
+def _two_at_a_time(stage: Stage) -> Stage:
+    return stage if stage.two is None else replace(stage, lowered=stage.two, paired=True)
+
+
+def _even_depths(stages: Sequence[Stage], timing: Timing, merged: Mapping[int, int]) -> dict[int, int]:
+    """Depths of the rings in which slices are written two at a time: both lie beside each other."""
+    found = {}
+    for tensor in (t for stage in stages if stage.paired for t in stage.streamed):
+        while tensor in merged:
+            tensor = merged[tensor]
+        found[tensor] = timing.depths[tensor] + timing.depths[tensor] % 2
+    return found
 
 
 def _arrivals(slices: int, ticks: int) -> npt.NDArray[np.int64]:

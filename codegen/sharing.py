@@ -79,7 +79,7 @@ def share_modes(uses: Sequence[Use], prefix: str) -> dict[tuple[int, int], Share
     """Copies by step and number of the call; a kernel in a mode of its own keeps its own copy and is not among them."""
     found: dict[tuple[int, int], Shared] = {}
     for members in _groups(uses, _mode):
-        rows = members[0].call.function.endswith("_row")
+        rows = members[0].call.function.endswith(("_row", "_two"))
         if len(members) >= (_LEAST_ROWS if rows else _LEAST_RUNS):
             found |= _copy(members, prefix, STACK_BYTES)
     return found

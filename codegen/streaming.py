@@ -6,7 +6,8 @@ known before anything runs, so that the exact depth of each ring comes from play
 time. SAME padding is a window that begins before the first slice or ends after the last.
 
 Time is counted in ticks: one pass through the layers in order per arriving slice, then as many as it takes to run
-dry. A layer fires once per pass at most, which is enough because no layer gives more slices than it takes.
+dry. A layer fires once per pass at most, which is enough because no layer gives more slices than it takes. Where some
+layers make two slices at a time, every layer fires as often as it can in a pass.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class Stage:
         For a reduction.
     after : tuple of int
         Those of `sources` that it does not read: it waits for their slices.
+    two : Lowered or None
+        Calls for two output slices, or for the one that is left over, where there is a kernel for that.
+    paired : bool
+        Whether `lowered` is that.
     """
 
     position: int
@@ -59,6 +64,13 @@ class Stage:
     finish: Lowered | None = None
     accumulator_bytes: int = 0
     after: tuple[int, ...] = ()
+    two: Lowered | None = None
+    paired: bool = False
+
+    @property
+    def fires(self) -> int:
+        """How often it runs."""
+        return -(-self.slices // 2) if self.paired else self.slices
 
     @property
     def streamed(self) -> tuple[int, ...]:
@@ -156,14 +168,17 @@ def _fire(
     graph: Graph, stages: Sequence[Stage], arrivals: Mapping[int, _Ticks], length: int
 ) -> tuple[tuple[_Ticks, ...], dict[int, _Ticks]]:
     arrived = dict(arrivals)
+    drains = any(stage.paired for stage in stages)
     fires = []
     for stage in stages:
         lengths = [graph.tensors[t].shape[1] for t in stage.sources]
         last = np.arange(stage.slices) * stage.window.stride + stage.window.last(0)
+        if stage.paired:  # the first of two waits for the second
+            last[::2] += stage.window.stride
         needed = [arrived[t][np.clip(last, 0, size - 1)] for t, size in zip(stage.sources, lengths, strict=True)]
         ready = np.maximum.reduce(needed)
         news = [np.arange(length) if t in arrivals else arrived[t] for t in stage.sources]
-        ticks = ready if (np.diff(ready) > 0).all() else _queued(ready, news, length)
+        ticks = ready if drains or (np.diff(ready) > 0).all() else _queued(ready, news, length)
         fires.append(ticks)
         arrived |= dict.fromkeys(stage.streamed, ticks)
     return tuple(fires), arrived

@@ -304,7 +304,7 @@ class TablesEmitter(Emitter):
     def _given(self, step: Step) -> dict[str, str]:
         """Declarations of what a layer's function may be given, by placeholder."""
         stage = step.stage
-        found = {"rows": "const int8_t **rows", "y": "unsigned y"}
+        found = {"rows": "const int8_t **rows", "y": "unsigned y", "step": "int step"}
         found |= {f"in{n}": f"const int8_t *in{n}" for n in range(len(step.node.inputs))}
         if stage is not None and stage.finish is not None:
             wide = stage.accumulator_bytes == SUM_BYTES * self.graph.output(step.node).elements

@@ -48,6 +48,7 @@ SWITCHES: Mapping[str, str] = {
     "fuse-pool": "a convolution and the max-pooling of two behind it requantize once per pooled code",
     "fuse-depthwise": "a depthwise convolution and the pointwise one behind it run row by row, with nothing in between",
     "late-links": "a strided pointwise convolution of a residual link runs late, so that its smaller input waits",
+    "pair-slices": "convolutions in streams of single pixels take two slices at a time",
     "proven-rounding": "portable kernels requantize by one multiply-add per channel that proves exact",
     "one-line-add": "additions run as one line of 32-bit arithmetic that is exact for all pairs of codes",
     "tier-kernels": "layers get kernels of the core's instruction set in place of the portable ones",

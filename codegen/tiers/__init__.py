@@ -36,6 +36,14 @@ def arrange(target: Target, lowered: Lowered) -> Lowered:
     return lowered
 
 
+def arrange_two(target: Target, lowered: Lowered) -> Lowered | None:
+    """The translation of a layer in a stream by which it makes two output slices at a time; None where it has none."""
+    if lowered.chain is not None or len(lowered.calls) != 1 or target.tiers[0] != "dsp":
+        return None
+    (call,) = lowered.calls
+    return dsp.two_slices(lowered, call, call.params) if call.struct in dsp.RULES else None
+
+
 def _arranged(lowered: Lowered, functions: Collection[str], rules: Mapping[str, _Rule]) -> Lowered | None:
     """Kernel and constants of a tier for one layer; None where there is none."""
     if len(lowered.calls) != 1 and not all(call.struct == "tn_copy" for call in lowered.calls):

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...ops.base import Call, Lowered
 from .add import add
-from .conv2d import conv2d
+from .conv2d import conv2d, two_slices
 from .copy import copy
 from .depthwise import depthwise
 from .pooling import mean, pool2d

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,15 +21,46 @@ _POOLS = {"": "TN_POOL_NONE", "rows": "TN_POOL_ROWS", "cols": "TN_POOL_COLS"}
 _LONGEST_SHORT = 8
 #: Pixels of a row among which one more does not count: a loop for one alone is not worth its bytes.
 _MANY_PIXELS = 64
+#: Multiply-accumulates of a pixel from which on a partner in the next slice is worth the deeper rings.
+_LEAST_PAIRED = 512
 #: Steps of four lanes that the inner loop takes at once, at most.
 _MOST_UNROLLED = 8
 
 
-def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any], small: bool = False) -> Lowered | None:
+def two_slices(lowered: Lowered, call: Call, params: Mapping[str, Any], small: bool = False) -> Lowered | None:
+    """A layer in a stream of single pixels, which takes those of two slices at a time; None for all others."""
+    if call.function != "tn_conv2d_s8_row" or params["cols"]["out"] != 1 or "pool" in params:
+        return None
+    rows = params["rows"]
+    used, work = _work(lowered, params)
+    if rows["dilation"] != 1 or rows["out"] < 2 or (used > _LONGEST_SHORT and work < _LEAST_PAIRED):
+        return None
+    found = conv2d(lowered, call, params, small, paired=True)
+    if found is None:
+        return None
+    (made,) = found.calls
+    spans = rows["kernel"] + rows["stride"]
+    fields = {**made.params, "rows": {**rows, "kernel": spans}, "row_distance": rows["stride"]}
+    scratch = made.arguments[4:]
+    new = Call("tn_conv2d_s8_dsp_two", ("{params}", "{rows}", "{out0}", "{step}", *scratch), made.struct, fields)
+    forms = partial(_forms, two_slices, lowered, call, params)
+    return replace(found, calls=(new,), window_rows=spans, forms=forms)
+
+
+def _work(lowered: Lowered, params: Mapping[str, Any]) -> tuple[int, int]:
+    """Codes under a filter, and multiply-accumulates of a pixel."""
+    used = params["rows"]["kernel"] * params["cols"]["kernel"] * params["in_channels"]
+    return used, used * params["out_channels"]
+
+
+def conv2d(
+    lowered: Lowered, call: Call, params: Mapping[str, Any], small: bool = False, paired: bool = False
+) -> Lowered | None:
     """The layer with filters two by two, over gathered columns; None where accumulators are too large to double.
 
     The `small` form is the same for all layers of a kind: every channel has its shift, though one might do for all,
-    filters are never short, and whole tensors have no loop for a pixel alone.
+    filters are never short, and whole tensors have no loop for a pixel alone. Pixels that are `paired` have a partner
+    in another row.
     """
     arrays = {array.name: array.values for array in lowered.arrays}
     channels, outputs = params["in_channels"], params["out_channels"]
@@ -48,7 +79,7 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any], small: bool 
     used = filters.shape[1]
     short = used <= _LONGEST_SHORT and not small
     alone = pool["axis"] == "" and one_row and conv_cols % 2 == 1 and conv_cols < _MANY_PIXELS
-    lone = alone and not short and (by_rows or not small)
+    lone = alone and not short and not paired and (by_rows or not small)
     depth, unroll = (used + used % 2, 1) if short else _inner_loop(used, lone)
     shared = not short and shares_lanes(filters, bias, pooled=pool["axis"] != "")
     if short:
@@ -93,12 +124,14 @@ def conv2d(lowered: Lowered, call: Call, params: Mapping[str, Any], small: bool 
         ("{rows}", "{y}") if by_rows else ("{rows}", "{in0}"),
         (Scratch("uint32_t", "columns", depth), Scratch("int8_t", "codes", 1 if short or channels % 4 == 0 else depth)),
     )
-    return replace(found, border="border" if padding else "", forms=partial(_forms, lowered, call, params))
+    return replace(found, border="border" if padding else "", forms=partial(_forms, conv2d, lowered, call, params))
 
 
-def _forms(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Iterator[tuple[str, Lowered]]:
+def _forms(
+    rule: Callable[..., Lowered | None], lowered: Lowered, call: Call, params: Mapping[str, Any]
+) -> Iterator[tuple[str, Lowered]]:
     """What the layer may be where others like it are rounded in another way."""
-    found = conv2d(lowered, call, params, small=True)
+    found = rule(lowered, call, params, small=True)
     if found is not None:
         yield SMALL, found
 

@@ -14,11 +14,12 @@ extern "C" {
 #define TN_POOL_COLS 2 /* two pixels beside each other become one */
 
 typedef struct {
-    tn_axis rows;          /* window of an output row: with TN_POOL_ROWS it spans both rows of the convolution */
+    tn_axis rows;          /* window of an output row; with TN_POOL_ROWS, and for tn_conv2d_s8_dsp_two, it spans two rows
+                              of the convolution */
     tn_axis cols;          /* of the convolution */
     uint16_t taps;         /* rows of one filter */
     uint16_t tap_distance; /* input rows between them */
-    uint16_t row_distance; /* input rows between the two rows that are pooled */
+    uint16_t row_distance; /* input rows between the two rows that are pooled, or made at a time */
     uint16_t conv_rows;    /* of the convolution's output */
     uint16_t out_cols;     /* of the output */
     uint16_t in_channels;
@@ -39,6 +40,14 @@ typedef struct {
 TN_INLINE int tn_conv2d_used(const tn_conv2d_s8_dsp *p)
 {
     return p->taps * p->cols.kernel * p->in_channels;
+}
+
+/* Whether rows under a filter may be NULL. */
+TN_INLINE int tn_conv2d_rows_missing(const tn_conv2d_s8_dsp *p)
+{
+    tn_axis rows = p->rows;
+    rows.kernel = p->pool == TN_POOL_NONE ? p->taps : rows.kernel;
+    return tn_rows_missing(&rows, p->border);
 }
 
 #ifdef __cplusplus

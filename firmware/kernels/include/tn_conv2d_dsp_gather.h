@@ -46,7 +46,7 @@ TN_INLINE void tn_conv2d_gather_words(const tn_conv2d_s8_dsp *p, const int8_t *c
     const int reach = (p->cols.kernel - 1) * p->cols.dilation;
     for (int tap = 0; tap < p->taps; ++tap, rows += p->tap_distance) {
         const int8_t *row = *rows;
-        if (tn_rows_missing(&p->rows, p->border) != 0 && row == NULL) {
+        if (tn_conv2d_rows_missing(p) != 0 && row == NULL) {
             column = tn_conv2d_fill(p, p->cols.kernel * channels, column, distance);
         } else if (p->cols.dilation == 1 && (tn_dsp_inside(&p->cols) || (left >= 0 && left + reach < p->cols.in))) {
             column = tn_conv2d_widen(row + left * channels, p->cols.kernel * channels, column, distance);
@@ -70,7 +70,7 @@ TN_INLINE void tn_conv2d_gather_codes(const tn_conv2d_s8_dsp *p, const int8_t *c
     int8_t *to = codes;
     for (int tap = 0; tap < p->taps; ++tap, rows += p->tap_distance) {
         const int8_t *row = *rows;
-        const int missing = tn_rows_missing(&p->rows, p->border) != 0 && row == NULL;
+        const int missing = tn_conv2d_rows_missing(p) != 0 && row == NULL;
         if (missing == 0 && p->cols.dilation == 1 &&
             (tn_dsp_inside(&p->cols) || (left >= 0 && left + reach < p->cols.in))) {
             (void)memcpy(to, row + left * channels, (size_t)run);

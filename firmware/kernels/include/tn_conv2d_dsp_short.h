@@ -23,7 +23,7 @@ TN_INLINE int32_t tn_conv2d_short_code(const tn_conv2d_s8_dsp *p, const int8_t *
     const int run = p->cols.kernel * p->in_channels;
     const int8_t *const row = rows[index / run * p->tap_distance];
     const int col = left + index % run / p->in_channels * p->cols.dilation;
-    if ((tn_rows_missing(&p->rows, p->border) != 0 && row == NULL) ||
+    if ((tn_conv2d_rows_missing(p) != 0 && row == NULL) ||
         (tn_dsp_inside(&p->cols) == 0 && (col < 0 || col >= p->cols.in))) {
         return p->in_zero_point;
     }

@@ -104,6 +104,17 @@ TN_INLINE void tn_conv2d_s8_dsp_row(const tn_conv2d_s8_dsp *p, const int8_t *con
     }
 }
 
+/* Two output rows of one pixel each, the second `step` bytes behind the first; with a step of 0 the first alone.
+ * rows: rows.kernel pointers to the input rows under both; see tn_conv2d_s8_dsp_row. */
+TN_INLINE void tn_conv2d_s8_dsp_two(const tn_conv2d_s8_dsp *p, const int8_t *const *rows, int8_t *out, int step,
+                                    uint32_t *columns, int8_t *codes)
+{
+    const int left = -(int)p->cols.pad;
+    tn_conv2d_clear(p, columns, codes);
+    tn_conv2d_take_two(p, rows, left, step != 0 ? rows + p->row_distance : rows, left, columns, codes);
+    tn_conv2d_two_pixels(p, columns, out, step);
+}
+
 /* Every pixel of a tensor whose rows are odd, two by two across the ends of rows. */
 TN_INLINE void tn_conv2d_all_pixels(const tn_conv2d_s8_dsp *p, const int8_t **rows, const int8_t *in, int8_t *out,
                                     uint32_t *columns, int8_t *codes)
