@@ -208,7 +208,8 @@ def _along(
     state = schedule.state_bytes(target)
     held = sum(graph.tensors[i].bytes for i in graph.inputs) if limits.holds_input and not axis else 0
     name = f"stream-{axis}" if axis else "whole"
-    return Candidate(name, schedule, swapped, state, state + held, model.estimate(schedule), borders, apart, late, search.builder.paired)
+    estimate, paired = model.estimate(schedule), search.builder.paired
+    return Candidate(name, schedule, swapped, state, state + held, estimate, borders, apart, late, paired)
 
 
 def _with_ends(

@@ -92,7 +92,7 @@ def emitter_stack(emitter: Emitter) -> int:
 
 def _inline_scratch(emitter: Emitter) -> list[tuple[str, int]]:
     """Inline kernels with the bytes of their local arrays, each rounded up to its alignment."""
-    sizes = {"int8_t": 1, "int16_t": 2, "uint32_t": 4, "const int8_t *": emitter.target.pointer_bytes}
+    sizes = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "const int8_t *": emitter.target.pointer_bytes}
 
     def local(scratch: Sequence[Scratch]) -> int:
         return sum(-(-item.length * sizes[item.ctype] // 8) * 8 for item in scratch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ class FunctionText:
     parameters: str
     local: list[str]
     body: list[str]
+    outline: bool = True
 
 
 @dataclass(frozen=True)
@@ -360,7 +362,18 @@ def _function(call: Call, name: str, names: Mapping[str, str], scratch: Sequence
         ", ".join(_PARAMETERS[key] for key in given),
         [f"{item.ctype} {item.name}[{item.length}] TN_SCRATCH;" for item in scratch],
         [call_text(call, local)],
+        outline=not moves_few(call),
     )
+
+
+#: Bytes that a copy moves without a function of its own being worth it.
+_FEW_MOVED = 64
+
+
+def moves_few(call: Call) -> bool:
+    """Whether a call copies a few bytes: the C compiler may then write it where it is called."""
+    size, run = call.params.get("size"), call.params.get("run")
+    return call.struct == "tn_copy_dsp" and isinstance(size, tuple) and math.prod(size) * int(str(run)) <= _FEW_MOVED
 
 
 def chain_function(

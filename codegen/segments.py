@@ -8,7 +8,7 @@ from before it is stored. Layers that only a later walk needs run there for the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +20,8 @@ from .streaming import Stage, Timing, play, slice_bytes
 
 #: Border of a walk that makes nothing again.
 STORE_ALL = 1 << 30
+#: Bytes that a ring may grow by to be a power of two deep.
+_ROOM_FOR_POWER = 16
 
 
 @dataclass
@@ -223,7 +225,7 @@ def _played(part: Partition, key: _Key, most: int, paired: bool) -> Segment:
     arrivals = {tensor: _arrivals(graph.tensors[tensor].shape[1], length) for tensor in sources}
     timing = play(graph, stages, arrivals, length, most)
     merged = _merged(part, stages, timing, frozenset(stored))
-    timing = replace(timing, depths=timing.depths | _even_depths(stages, timing, merged))
+    timing = replace(timing, depths={**timing.depths, **_even_depths(graph, stages, timing, merged)})
     return Segment(number, sources, length, tuple(stages), frozenset(), frozenset(stored), timing, merged, most)
 
 
@@ -231,13 +233,26 @@ def _two_at_a_time(stage: Stage) -> Stage:
     return stage if stage.two is None else replace(stage, lowered=stage.two, paired=True)
 
 
-def _even_depths(stages: Sequence[Stage], timing: Timing, merged: Mapping[int, int]) -> dict[int, int]:
-    """Depths of the rings in which slices are written two at a time: both lie beside each other."""
+def _even_depths(graph: Graph, stages: Sequence[Stage], timing: Timing, merged: Mapping[int, int]) -> dict[int, int]:
+    """Depths of the rings of a segment in which slices are written two at a time: both lie beside each other.
+
+    A few bytes more make depths powers of two, which find the place of a slice in one instruction.
+    """
+    paired = {t for stage in stages if stage.paired for t in stage.streamed}
     found = {}
-    for tensor in (t for stage in stages if stage.paired for t in stage.streamed):
-        while tensor in merged:
-            tensor = merged[tensor]
-        found[tensor] = timing.depths[tensor] + timing.depths[tensor] % 2
+    for tensor, depth in timing.depths.items() if paired else ():
+        even = depth + depth % 2 if tensor in _slots(paired, merged) else depth
+        power = 1 << (depth - 1).bit_length()
+        room = (power - even) * slice_bytes(graph.tensors[tensor])
+        found[tensor] = power if room <= _ROOM_FOR_POWER else even
+    return found
+
+
+def _slots(tensors: Collection[int], merged: Mapping[int, int]) -> set[int]:
+    """The tensors in whose slots these lie."""
+    found = set(tensors)
+    while any(tensor in merged for tensor in found):
+        found = {merged.get(tensor, tensor) for tensor in found}
     return found
 
 

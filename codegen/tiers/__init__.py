@@ -41,7 +41,7 @@ def arrange_two(target: Target, lowered: Lowered) -> Lowered | None:
     if lowered.chain is not None or len(lowered.calls) != 1 or target.tiers[0] != "dsp":
         return None
     (call,) = lowered.calls
-    return dsp.two_slices(lowered, call, call.params) if call.struct in dsp.RULES else None
+    return dsp.two_slices(lowered, call, call.params) if call.struct == "tn_conv2d_s8" else None
 
 
 def _arranged(lowered: Lowered, functions: Collection[str], rules: Mapping[str, _Rule]) -> Lowered | None:

@@ -10,6 +10,7 @@ import pytest
 from property.graphs import SmallGraph
 from property.runtimes import Host, HostDsp, check
 from support import oracle
+from support.attention import attention_resnet
 from support.pass_nets import Net
 from thumbnet.codegen import OptionError, compile_model
 from thumbnet.codegen.passes import SWITCHES
@@ -38,10 +39,11 @@ def test_each_switch_changes_the_code() -> None:
     # Changes of shape matter to streams alone, proofs to the portable kernels.
     elsewhere = {"drop-reshapes": ("cortex-m4", "stream-h"), "proven-rounding": ("cortex-m3", "whole")}
     elsewhere |= dict.fromkeys(("fuse-depthwise", "late-links"), ("cortex-m4", "stream"))
+    elsewhere["pair-slices"] = ("cortex-m4", "stream-w")
     for name in ALL:
         target, schedule = elsewhere.get(name, ("cortex-m4", "whole"))
         others = {"dead-channels"} if name == "fold-constants" else set()  # that computes constants beforehand too
-        model = EXAMPLE.read_bytes() if schedule == "stream" else network()
+        model = {"stream": EXAMPLE.read_bytes(), "stream-w": attention_resnet(1500, 1)}.get(schedule) or network()
         on = compile_model(model, target=target, schedule=schedule, disable=others)
         off = compile_model(model, target=target, schedule=schedule, disable={name, *others})
         assert on.files["src/model.c"] != off.files["src/model.c"], name

@@ -134,7 +134,7 @@ def test_what_follows_an_attention_streams() -> None:
     model = attention_resnet(1500, 4)
     whole, stream, least = (compiled(model, name) for name in ("whole", "stream", "min-ram"))
     assert whole.state_bytes > 24_000
-    assert stream.state_bytes < 6_500
+    assert stream.state_bytes < 6_700
     assert least.state_bytes < 5_100
     assert stream.memory.bytes == stream.memory.lower_bound
 

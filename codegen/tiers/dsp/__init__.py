@@ -13,6 +13,8 @@ from .depthwise import depthwise
 from .pooling import mean, pool2d
 from .products import mul, squared_difference
 
+__all__ = ["FUNCTIONS", "RULES", "two_slices"]
+
 _OPERATORS = ("conv2d", "depthwise_conv2d", "add", "sub", "max_pool2d", "average_pool2d", "mean")
 _OTHERS = (
     *("tn_mul_s8_run", "tn_squared_difference_s8_run", "tn_copy_run"),

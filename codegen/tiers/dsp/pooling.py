@@ -23,12 +23,12 @@ def pool2d(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered |
 
 
 def mean(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
-    """A mean; None where its outputs are no neighbouring fours, or the sum over their codes is too large."""
-    if params["size"][2] % 4 or params["stride"][2] != 1 or prod(params["reduced_size"]) > _MOST_CODES:
+    """A mean; None where its outputs are no neighbouring fours, or 16 bits do not hold the sum over their codes."""
+    few = call.function.endswith("_few")
+    if params["size"][2] % 4 or params["stride"][2] != 1 or (few and prod(params["reduced_size"]) > _MOST_CODES):
         return None
     if not call.function.startswith("tn_mean_s8_add"):
         return inlined(lowered, call, "tn_mean_s8_dsp", params, (), ("{in0}",), ())
-    few = call.function.endswith("_few")
     sums = "{few}" if few else "{acc}"
     way = "few" if few else "add"
     add = Call(f"tn_mean_s8_dsp_{way}", ("{params}", "{in0}", sums, "{y}"), "tn_mean_s8_dsp", params)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...ops.base import Call, Init, Lowered
+from ...ops.base import Call, Init, Lowered, Scratch
 from ...quantized_math import Multiplier, multiply_by_quantized_multiplier
 from ..inline import inlined
 from .rounding import TWICE, Rounding, choose_rounding
@@ -16,6 +16,8 @@ from .rounding import TWICE, Rounding, choose_rounding
 _CODES = np.arange(-128, 128, dtype=np.int64)
 #: What an accumulator may reach so that twice of it fits 32 bits.
 _LIMIT = 1 << 30
+#: Codes of a repeated row that are scaled beforehand.
+_MOST_SCALED = 64
 
 
 def mul(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
@@ -43,15 +45,25 @@ def squared_difference(lowered: Lowered, call: Call, params: Mapping[str, Any]) 
     if rounding is None or int(largest) ** 2 >= _LIMIT:
         return None
     rounding.fields["signs"] = 0  # squares are never negative
+    repeats = _repeats(params["shape"])
     fields: dict[str, Init] = {
         "shape": params["shape"],
-        "in1": _term(params["in1"]),
-        "in2": _term(params["in2"]),
+        "in1": _term(params["in1"], terms[0], params["headroom"]),
+        "in2": _term(params["in2"], terms[1], params["headroom"]),
         **_constants(rounding),
         "headroom": params["headroom"],
+        "repeats": int(repeats),
         "rounding": rounding.fields,
     }
-    return inlined(lowered, call, "tn_squared_difference_s8_dsp", fields, (), ("{in0}", "{in1}"), ())
+    scaled = Scratch("int32_t", "scaled", params["shape"]["size"][3] if repeats else 1)
+    return inlined(lowered, call, "tn_squared_difference_s8_dsp", fields, (), ("{in0}", "{in1}"), (scaled,))
+
+
+def _repeats(shape: Mapping[str, Any]) -> bool:
+    """Whether rows that lie one behind the other in input 1 share a row of input 2 that the stack has room for."""
+    rows, count = shape["size"][2:]
+    straight = shape["stride1"][2:] == (count, 1) and shape["stride2"][2:] == (0, 1)
+    return bool(straight and rows > 1 and count <= _MOST_SCALED)
 
 
 def _scaled(operand: Mapping[str, int], headroom: int) -> npt.NDArray[np.int64]:
@@ -70,5 +82,11 @@ def _constants(rounding: Rounding) -> dict[str, Init]:
     return {"multiplier": multiplier, "addend": addend}
 
 
-def _term(operand: Mapping[str, int]) -> dict[str, Init]:
-    return {"multiplier": operand["multiplier"], "zero_point": operand["zero_point"], "right": -operand["shift"]}
+def _term(operand: Mapping[str, int], scaled: npt.NDArray[np.int64], headroom: int) -> dict[str, Init]:
+    exact = headroom > 0 and bool((scaled == (_CODES - operand["zero_point"]) << (headroom - 1)).all())
+    return {
+        "multiplier": operand["multiplier"],
+        "zero_point": operand["zero_point"],
+        "right": -operand["shift"],
+        "exact": int(exact),
+    }

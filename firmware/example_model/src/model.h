@@ -17,7 +17,7 @@ extern "C" {
 #define MODEL_OUTPUTS 1
 #define MODEL_LAYERS 25
 #define MODEL_STATE_BYTES 2612
-#define MODEL_STACK_BYTES 760 /* upper bound for one call, kernels compiled by GCC at -O2 */
+#define MODEL_STACK_BYTES 744 /* upper bound for one call, kernels compiled by GCC at -O2 */
 
 /* input 0: int8 [1, 4, 3000, 1], row-major */
 #define MODEL_INPUT0_BYTES 12000

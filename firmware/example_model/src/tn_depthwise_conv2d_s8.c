@@ -57,7 +57,10 @@ static void many_taps(const tn_depthwise_conv2d_s8 *p, const int8_t *const *rows
     for (; count > 0; --count, first += step, out += channels) {
         int32_t acc = channel.bias;
         const int8_t *w = p->weights + oc;
-        for (int r = 0; r < height; ++r) {
+        for (int r = 0; width == 1 && r < height; ++r, w += channels) {
+            acc += (int32_t)rows[r][first] * *w;
+        }
+        for (int r = 0; width > 1 && r < height; ++r) {
             const int8_t *x = rows[r] + first;
             for (int tap = width; tap > 0; --tap, x += across, w += channels) {
                 acc += (int32_t)*x * *w;

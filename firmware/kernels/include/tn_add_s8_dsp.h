@@ -1,4 +1,4 @@
-/* ADD and SUB of tensors of one shape for the DSP extension. The compiler has found constants with which two products
+/* ADD and SUB for the DSP extension, of tensors of one shape, or row by row where one repeats a row. The compiler has found constants with which two products
  * and a sum in 32 bits give the result of TFLite's three roundings for each of the 65,536 pairs of codes. */
 #ifndef TN_ADD_S8_DSP_H
 #define TN_ADD_S8_DSP_H
@@ -10,7 +10,10 @@ extern "C" {
 #endif
 
 typedef struct {
-    uint32_t count;
+    uint32_t count; /* codes of a row */
+    uint32_t rows;
+    uint32_t step1; /* codes between rows of input 1: count, or 0 where they are one and the same */
+    uint32_t step2;
     int32_t factor1;
     int32_t factor2;
     int32_t offset; /* no sum leaves 32 bits */
@@ -90,8 +93,7 @@ TN_INLINE void tn_add_four(const tn_add_s8_dsp *p, const int8_t *in1, const int8
     out[3] = tn_add_high(p, a & upper, b & upper);
 }
 
-/* out may lie exactly over an input. */
-TN_INLINE void tn_add_s8_dsp_run(const tn_add_s8_dsp *p, const int8_t *in1, const int8_t *in2, int8_t *out)
+TN_INLINE void tn_add_row(const tn_add_s8_dsp *p, const int8_t *in1, const int8_t *in2, int8_t *out)
 {
     const int8_t *const fours = out + p->count / 4 * 4;
     const int8_t *const end = out + p->count;
@@ -107,6 +109,14 @@ TN_INLINE void tn_add_s8_dsp_run(const tn_add_s8_dsp *p, const int8_t *in1, cons
     }
     while (out != end) {
         *out++ = tn_add_one(p, *in1++, *in2++);
+    }
+}
+
+/* out may lie exactly over an input that has the output's shape. */
+TN_INLINE void tn_add_s8_dsp_run(const tn_add_s8_dsp *p, const int8_t *in1, const int8_t *in2, int8_t *out)
+{
+    for (uint32_t row = 0; row < p->rows; ++row, in1 += p->step1, in2 += p->step2, out += p->count) {
+        tn_add_row(p, in1, in2, out);
     }
 }
 

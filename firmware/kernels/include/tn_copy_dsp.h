@@ -13,11 +13,19 @@ extern "C" {
 
 typedef tn_copy tn_copy_dsp;
 
+/* A few short runs are written without a loop. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define TN_COPY_UNROLL _Pragma("GCC unroll 4")
+#else
+#define TN_COPY_UNROLL
+#endif
+
 TN_INLINE void tn_copy_lines(const tn_copy_dsp *p, const uint8_t *in, uint8_t *out)
 {
     for (uint32_t i = 0; i < p->size[3]; ++i, in += p->in_stride[3], out += p->out_stride[3]) {
         const uint8_t *from = in;
         uint8_t *to = out;
+        TN_COPY_UNROLL
         for (uint32_t j = 0; j < p->size[4]; ++j, from += p->in_stride[4], to += p->out_stride[4]) {
             (void)memcpy(to, from, p->run);
         }

@@ -176,6 +176,16 @@ TN_INLINE int32_t tn_mac_high(int32_t acc, uint32_t a, uint32_t b)
 #endif
 }
 
+/* a + b, lane by lane. */
+TN_INLINE uint32_t tn_add_lanes(uint32_t a, uint32_t b)
+{
+#if TN_HAS_DSP
+    return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b);
+#else
+    return tn_lanes(tn_low_lane(a) + tn_low_lane(b), tn_high_lane(a) + tn_high_lane(b));
+#endif
+}
+
 /* a - b, lane by lane. */
 TN_INLINE uint32_t tn_subtract_lanes(uint32_t a, uint32_t b)
 {

@@ -51,7 +51,7 @@ static inline void tn_stream_rows(const tn_axis *axis, unsigned y, const int8_t 
     for (int tap = 0; tap < axis->kernel; ++tap) {
         rows[tap] = ring + slot * bytes;
         slot += step;
-        slot = slot >= depth ? slot - depth : slot;
+        slot = (depth & (depth - 1u)) == 0u ? slot & (depth - 1u) : slot >= depth ? slot - depth : slot;
     }
     const int first = tn_stream_first(axis, y);
     const int last = tn_stream_first(axis, axis->out - 1u);
