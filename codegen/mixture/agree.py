@@ -67,13 +67,13 @@ def _named(made: Sequence[Lowered], name: str) -> Sequence[Lowered] | None:
 
 
 def _kinds(steps: Sequence[list[Step]]) -> Iterator[list[list[Step]]]:
-    """Layers over whole tensors that differ in their form at most, kind by kind."""
+    """Layers that differ in their form at most, and over whole tensors in their lengths, kind by kind."""
     groups: dict[tuple[object, ...], list[list[Step]]] = {}
     for row in steps:
         first = row[0]
-        if first.stage is None and first.lowered.forms is not None and not first.again:
+        if first.lowered.forms is not None and not first.again:
             (call,) = first.lowered.calls
-            fixed = mode_of(call, first.lowered, loose=True)
+            fixed = mode_of(call, first.lowered, loose=first.stage is None)
             groups.setdefault(_without_form(fixed), []).append(row)
     return (rows for rows in groups.values() if len(rows) > 1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..emit_steps import FunctionText, StructText, call_text
@@ -21,6 +21,8 @@ class Wrapper:
     ----------
     member : str
         Start of its names.
+    reads : str
+        The layer's input that the copies know as the first, where they read one.
     several : bool
         Whether networks run different copies.
     structs, functions : list
@@ -31,6 +33,7 @@ class Wrapper:
     """
 
     member: str
+    reads: str = "in0"
     several: bool = False
     structs: list[StructText] = field(default_factory=list)
     functions: list[FunctionText] = field(default_factory=list)
@@ -41,10 +44,13 @@ class Wrapper:
         """The call, with placeholders for tensors; it goes to the function that chooses where there is one."""
         if len(self.copies) == 1:
             _, name, given, places = self.copies[0]
-            return Call(name, _arguments("s->tables->", given, places, True))
+            return self._call(name, _arguments("s->tables->", given, places, True))
         text = self.functions[-1]
         given = tuple(parameter.rpartition(" ")[2].strip("*") for parameter in text.parameters.split(", "))
-        return Call(text.name, tuple("s->tables" if name == _TABLES else "{" + name + "}" for name in given))
+        return self._call(text.name, ("s->tables" if name == _TABLES else "{" + name + "}" for name in given))
+
+    def _call(self, name: str, arguments: Iterable[str]) -> Call:
+        return Call(name, tuple("{" + self.reads + "}" if given == "{in0}" else given for given in arguments))
 
 
 def copy_function(name: str, copy: Copy, known: Mapping[str, str]) -> tuple[tuple[str, ...], FunctionText]:

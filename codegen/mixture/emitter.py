@@ -26,8 +26,10 @@ from .joint import LAYER, OWN, Copy, Entry, Site, Use, join, same_array
 
 #: Parameters of a kernel, which a copy keeps on the stack.
 _STACK_BYTES = 160
-#: Kernels whose copies are no larger than what it takes to share one.
-_TINY = frozenset({"tn_copy_dsp"})
+#: Kernels that read so few constants that layers in a stream share copies, too.
+_SUMS = frozenset({"tn_add_s8_dsp", "tn_mul_s8_dsp"})
+#: Runs of a copy up to which it is written out, which takes no more than sharing it.
+_FEW_RUNS = 4
 
 
 class TablesEmitter(Emitter):
@@ -104,7 +106,7 @@ class TablesEmitter(Emitter):
     def _plain(self, step: Step) -> bool:
         """Whether the layer is the same in every network, and has code of its own."""
         first, *others = (one.lowered for one in self._alike(step))
-        if step.stage is None and first.inline and first.inline not in _TINY:
+        if first.inline and (first.inline in _SUMS if step.stage else not _is_written_out(first)):
             return False
         return all(_equal(first, other) for other in others)
 
@@ -215,7 +217,10 @@ class TablesEmitter(Emitter):
         steps = [step for step in self.schedule.steps if not step.again and not self._plain(step)]
         keys = [(step, number) for step in steps for number in _numbers(step)]
         copies = join([self._site(step, number) for step, number in keys])
-        found = {(step.first, number): Wrapper(self._member(step, number)) for step, number in keys}
+        found = {
+            (step.first, number): Wrapper(self._member(step, number), _only_input(_call(step, number)))
+            for step, number in keys
+        }
         wrappers = list(found.values())
         for number, wrapper in enumerate(wrappers):
             wrapper.several = sum(number in copy.users for copy in copies) > 1
@@ -236,7 +241,7 @@ class TablesEmitter(Emitter):
         for one, known in zip(self._alike(step), names, strict=True):
             self._contents |= {known[array.name]: array for array in one.lowered.arrays}
         uses = [Use(_call(one, number), one.lowered, names[n]) for n, one in enumerate(self._alike(step))]
-        return Site(uses, self._given(step), step.stage is None, step.macs)
+        return Site([_first_input(use) for use in uses], self._given(step), step.stage is None, step.macs)
 
     def _place_copy(self, copy: Copy, users: Mapping[Wrapper, tuple[int, ...]], given: Mapping[str, str]) -> None:
         """Write a copy, and what every layer and network has of its own in it."""
@@ -328,8 +333,26 @@ def _equal(a: Lowered, b: Lowered) -> bool:
     return a.calls == b.calls and a.inline == b.inline and a.scratch == b.scratch
 
 
+def _is_written_out(lowered: Lowered) -> bool:
+    sizes = [call.params.get("size") for call in lowered.calls if call.struct in ("tn_copy", "tn_copy_dsp")]
+    return any(isinstance(size, Sequence) and int(str(size[-1])) <= _FEW_RUNS for size in sizes)
+
+
 def _reads(step: Step, position: int) -> bool:
     return any(f"{{in{position}}}" in argument for call in step.lowered.calls for argument in call.arguments)
+
+
+def _only_input(call: Call) -> str:
+    """The input that a call reads, where it is one and has parameters; calls that read another are of one kind."""
+    inputs = [argument.strip("{}") for argument in call.arguments if argument.startswith("{in")]
+    return inputs[0] if len(inputs) == 1 else "in0"
+
+
+def _first_input(use: Use) -> Use:
+    """The call as if it read the first input."""
+    read = "{" + _only_input(use.call) + "}"
+    arguments = tuple("{in0}" if argument == read else argument for argument in use.call.arguments)
+    return replace(use, call=replace(use.call, arguments=arguments))
 
 
 def _numbers(step: Step) -> list[int]:

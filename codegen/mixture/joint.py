@@ -30,7 +30,7 @@ _LENGTHS = frozenset(
     {
         *("rows.in", "rows.out", "cols.in", "cols.out", "out_cols", "conv_rows", "count"),
         *(f"{name}[{axis}]" for name in ("shape.size", "reduced_size", "size") for axis in range(3)),
-        "reduced_stride[2]",
+        *("reduced_stride[2]", "size[3]", "size[4]", "in_stride[4]", "out_stride[4]", "in_offset", "out_offset"),
     }
 )
 #: Lengths that kernels ask whether they are even.

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from property.problem import Problem, Q
+from property.runtimes import HostDsp, check
+from property.windows import DepthwiseConv2D
+from thumbnet.codegen import compile_model
 from thumbnet.codegen.quantized_math import Multiplier, requantize
 from thumbnet.codegen.tiers.dsp.depthwise import fours, table
 from thumbnet.codegen.tiers.dsp.forms import Form, choose_form
@@ -70,3 +74,49 @@ def test_a_table_lists_biases_weights_and_constants_of_every_four_channels() -> 
 def test_the_last_four_of_an_odd_number_of_channels_overlap() -> None:
     assert fours(6).tolist() == [[0, 1, 2, 3], [2, 3, 4, 5]]
     assert fours(4).tolist() == [[0, 1, 2, 3]]
+
+
+def _several_filters(
+    size: tuple[int, int], kernel: tuple[int, int], padding: str, multiplier: int, channels: int
+) -> Problem:
+    return DepthwiseConv2D(
+        seed=5 * size[0] + multiplier,
+        batch=1,
+        size=size,
+        channels=channels,
+        kernel=kernel,
+        stride=(1, 1),
+        dilation=(1, 1),
+        padding=padding,
+        activation="NONE",
+        filters=channels * multiplier,
+        multiplier=multiplier,
+        bias=True,
+        per_channel=True,
+        q_in=Q(0.05, -7),
+        q_w=Q(2.0**-7, 0),
+        zero_point_out=5,
+        gain=0.0,
+    )
+
+
+def test_several_filters_a_channel_for_one_pixel_are_convolutions_side_by_side() -> None:
+    problems = [
+        _several_filters((1, 32), (1, 32), "VALID", 16, 10),
+        _several_filters((19, 1), (19, 1), "VALID", 3, 4),
+        _several_filters((5, 3), (5, 3), "VALID", 2, 2),
+        _several_filters((1, 3), (1, 3), "SAME", 2, 3),
+    ]
+    check(HostDsp(), *problems)
+    code = compile_model(problems[0].model(), target="cortex-m4").files["src/model.c"]
+    assert "tn_conv2d_s8_dsp_groups(&model_l" in code and "model_l0_records[1600]" in code
+
+
+@pytest.mark.parametrize("size", [(32, 1), (1, 32)])
+def test_several_filters_a_channel_over_a_stream(size: tuple[int, int]) -> None:
+    problem = _several_filters(size, size, "VALID", 16, 10)
+    runtime = HostDsp()
+    runtime.schedule = "stream-h"
+    check(runtime, problem)
+    code = compile_model(problem.model(), target="cortex-m4", schedule="stream-h").files["src/model.c"]
+    assert "tn_conv2d_s8_dsp_group_rows(&model_l" in code

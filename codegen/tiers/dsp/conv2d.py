@@ -87,11 +87,13 @@ def conv2d(
         ordered = widened_order(filters) if channels % 4 == 0 else filters
         records = short_records(ordered * factors[:, None], bias * factors, rounding, depth)
     else:
-        multipliers, output = lowered.multipliers, params["output"]
-        chosen = packed_rounding(multipliers, bias, output) if small else choose_rounding(multipliers, output)
-        if chosen is None:
+        rounding = choose_rounding(lowered.multipliers, params["output"])
+        packed = packed_rounding(lowered.multipliers, bias, params["output"])
+        if packed is None and small:
             return None
-        rounding = chosen
+        # Of one pixel alone, constants are as much as weights.
+        if packed is not None and (small or (rounding.shifts is not None and _is_one_pixel(call, params))):
+            rounding = packed
         records = channel_records(filters, bias, rounding, depth, shared)
     padding = border(rows, cols["in"] * channels, params["in_zero_point"])
     fields: dict[str, Init] = {
@@ -134,6 +136,10 @@ def _forms(
     found = rule(lowered, call, params, small=True)
     if found is not None:
         yield SMALL, found
+
+
+def _is_one_pixel(call: Call, params: Mapping[str, Any]) -> bool:
+    return not call.function.endswith("_row") and bool(params["rows"]["out"] == 1 and params["cols"]["out"] == 1)
 
 
 def _inner_loop(used: int, lone: bool) -> tuple[int, int]:

@@ -15,17 +15,18 @@ from ..inline import inlined
 from .border import border
 from .conv2d import conv2d
 from .forms import SHIFTS, Form, choose_form, form_with_shift
+from .groups import groups
 from .packed import PACKED, packed_form
 
 _Ints = npt.NDArray[np.int64]
 
 
 def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowered | None:
-    """The layer by fours; None with several outputs per channel, or with two or three channels that do not pair up."""
+    """The layer by fours; None with two or three channels that do not pair up, and mostly with several outputs each."""
     if params["in_channels"] == 1:
         return _convolution(lowered, call, params)
     if params["depth_multiplier"] != 1:
-        return None
+        return groups(lowered, call, params)
     arrays = {array.name: array.values for array in lowered.arrays}
     taps = params["rows"]["kernel"] * params["cols"]["kernel"]
     weights = arrays["weights"].reshape(taps, -1).astype(np.int64)
@@ -69,7 +70,10 @@ def depthwise(lowered: Lowered, call: Call, params: Mapping[str, Any]) -> Lowere
             if form is not None:
                 yield f"shift {shift}", made(form)
 
-    return replace(made(choose_form(lowered.multipliers, low, high, params["output"])), forms=forms)
+    form = choose_form(lowered.multipliers, low, high, params["output"])
+    if params["rows"]["out"] * params["cols"]["out"] == 1:  # constants are as much as weights
+        form = packed_form(lowered.multipliers, bias, params["output"]) or form
+    return replace(made(form), forms=forms)
 
 
 def _alone(cols: Mapping[str, int]) -> bool:

@@ -150,6 +150,38 @@ TN_INLINE void tn_conv2d_s8_dsp_run(const tn_conv2d_s8_dsp *p, const int8_t **ro
     }
 }
 
+/* `groups` convolutions of one input channel each, of one pixel: the codes under it lie `distance` apart. Their records
+ * follow each other, `words` long. Arguments otherwise as for tn_conv2d_s8_dsp_row. */
+TN_INLINE void tn_conv2d_s8_dsp_groups(const tn_conv2d_s8_dsp *p, const int8_t *in, int8_t *out, uint32_t *columns,
+                                       int8_t *codes, int groups, int words, int distance)
+{
+    tn_conv2d_s8_dsp one = *p;
+    tn_conv2d_clear(p, columns, codes);
+    for (int i = 0; i < groups; ++i, one.records += words, out += p->out_channels) {
+        for (int tap = 0; tap < p->taps; ++tap) {
+            codes[tap] = in[tap * distance + i];
+        }
+        (void)tn_conv2d_widen(codes, p->depth, columns, 1);
+        tn_conv2d_pixels(&one, 1, columns, out, 0);
+    }
+}
+
+/* The same with pointers to rows as for tn_conv2d_s8_dsp_row; `line` codes are in one row. */
+TN_INLINE void tn_conv2d_s8_dsp_group_rows(const tn_conv2d_s8_dsp *p, const int8_t *const *rows, int8_t *out,
+                                           uint32_t *columns, int8_t *codes, int groups, int words, int distance,
+                                           int line)
+{
+    tn_conv2d_s8_dsp one = *p;
+    tn_conv2d_clear(p, columns, codes);
+    for (int i = 0; i < groups; ++i, one.records += words, out += p->out_channels) {
+        for (int tap = 0; tap < p->taps; ++tap) {
+            codes[tap] = rows[tap / line][tap % line * distance + i];
+        }
+        (void)tn_conv2d_widen(codes, p->depth, columns, 1);
+        tn_conv2d_pixels(&one, 1, columns, out, 0);
+    }
+}
+
 #ifdef __cplusplus
 }
 #endif
