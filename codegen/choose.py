@@ -31,6 +31,8 @@ _MOST_OPTIONS = 6
 _MOST_ENDS = 6
 #: Estimates cannot tell instructions that lie closer together than this.
 _ALIKE = 0.97
+_TIGHTER = (0.94, 0.86, 0.77, 0.6)
+"""Shares of a limit of RAM that are tried where a search does not keep it."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,32 @@ def choose(
         When an output of the model is computed by no layer.
     """
     check_outputs(graph)
+    best = _best(graph, name, target, limits, disable, spread)
+    keeps = not limits.excess(*best.asked[:2])
+    if name == "auto" and limits.given and not (keeps and best.name == "whole"):
+        best = _searched_again(best, graph, target, limits, disable, spread)
+    if limits.excess(*best.asked[:2]):
+        raise OptionError(_no_room(best, limits))
+    return best
+
+
+def _searched_again(
+    best: Candidate, graph: Graph, target: Target, limits: Limits, disable: Collection[str], spread: int
+) -> Candidate:
+    """What other searches find within the limits: one goes step after step, and may miss or pass them."""
+    others = [replace(limits, ram=None, flash=None)]
+    if limits.excess(*best.asked[:2]) and limits.ram is not None:
+        others += [replace(limits, ram=int(limits.ram * share)) for share in _TIGHTER]
+    for other in others:
+        found = _best(graph, "auto", target, other, disable, spread)
+        fewer = found.estimate.instructions < best.estimate.instructions
+        if not limits.excess(*found.asked[:2]) and (fewer or limits.excess(*best.asked[:2])):
+            return found
+    return best
+
+
+def _best(graph: Graph, name: str, target: Target, limits: Limits, disable: Collection[str], spread: int) -> Candidate:
+    """What comes out of one search; it may exceed the limits."""
     rank = _rank(name, limits)
     # Estimates cannot tell the few instructions of an optional fusion: what it saves in memory counts too.
     pays = _rank("stream", NO_LIMITS) if _by_work(name, limits) else rank
@@ -132,8 +160,6 @@ def choose(
     if _by_work(name, limits):
         near = [c for c in candidates if _ALIKE * c.estimate.instructions <= best.estimate.instructions]
         best = min(near, key=lambda c: (limits.excess(*c.asked[:2]), c.ram_bytes))
-    if limits.excess(*best.asked[:2]):
-        raise OptionError(_no_room(best, limits))
     return replace(best, others=tuple(c for c in candidates if c is not best))
 
 

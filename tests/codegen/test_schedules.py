@@ -10,6 +10,9 @@ import pytest
 from support.attention import attention_resnet
 from support.small_models import small_model, two_inputs_model
 from thumbnet.codegen import SCHEDULES, Limits, OptionError, compile_model
+from thumbnet.codegen import choose as choosing
+from thumbnet.codegen.targets import find_target
+from thumbnet.codegen.tflite import read_graph
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = attention_resnet(1500, 3)
@@ -45,6 +48,21 @@ def test_the_input_counts_where_it_has_to_be_there_at_once(all_of_them):
     limits = Limits(exact, holds_input=True)
     assert compile_model(MODEL, schedule="auto", limits=limits).schedule.name.startswith("stream-")
     assert compile_model(MODEL, schedule="whole", limits=Limits(exact)).state_bytes == exact
+
+
+def test_a_search_that_ends_above_its_limit_is_tried_with_tighter_ones(monkeypatch):
+    graph, target = read_graph(MODEL), find_target("cortex-m4")
+    asked, search = [], choosing._best
+
+    def stuck(graph, name, target, limits, disable, spread):
+        asked.append(limits.ram)
+        return search(
+            graph, "whole" if (limits.ram or 10_000) > 9_000 else "min-ram", target, Limits(), disable, spread
+        )
+
+    monkeypatch.setattr(choosing, "_best", stuck)
+    assert choosing.choose(graph, "auto", target, Limits(10_000)).ram_bytes <= 10_000
+    assert asked == [10_000, None, 9_400, 8_600]
 
 
 @pytest.mark.parametrize("limits", [Limits(1_000), Limits(flash=2_000), Limits(1_000, 2_000)])
