@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import struct
 import time
 from pathlib import Path
@@ -38,7 +39,7 @@ def elf(board: str) -> Path:
 
 def test_echo_loses_nothing(board: str, elf: Path) -> None:
     # QEMU's line is faster than any real one: no more than the ring holds is on its way at a time.
-    data = random.Random(1).randbytes(min(1500, _defines(board).get("HAL_RX_RING_BYTES", 2048) - 8))
+    data = random.Random(1).randbytes(min(1500, _ring_bytes(board) - 8))
     with running(board, elf) as device:
         for _ in range(12):
             device.connection.sendall(b"E" + struct.pack("<I", len(data)) + data)
@@ -95,7 +96,7 @@ def test_floating_point_is_on(board: str, elf: Path) -> None:
 
 def test_a_full_ring_drops_and_counts(board: str, elf: Path) -> None:
     """What arrives while nobody reads fills the ring; the rest is lost, and counted."""
-    lost, ring = 3000, _defines(board).get("HAL_RX_RING_BYTES", 2048)
+    lost, ring = 3000, _ring_bytes(board)
     with running(board, elf) as device:
         assert device.ask("D", lost, "<II", bytes(ring + lost)) == (ring, lost)
         assert device.ask("E", 3, "<3s", b"abc") == (b"abc",)
@@ -126,6 +127,13 @@ def _cpu_seconds(pid: int) -> float:
 
 def _clock_hz(board: str) -> int:
     return int(_defines(board)["HAL_CLOCK_HZ"])
+
+
+def _ring_bytes(board: str) -> int:
+    """Of the receive ring: the board's own, or what hal.h says."""
+    header = (firmware_dir() / "hal" / "hal.h").read_text()
+    default = int(re.findall(r"#define HAL_RX_RING_BYTES (\d+)u", header)[0])
+    return _defines(board).get("HAL_RX_RING_BYTES", default)
 
 
 def _defines(board: str) -> dict[str, int]:
