@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from thumbnet.quantize.mixture import LoweredMixture
     from thumbnet.training.hemodynamics.learning import Standard
 
-    from .run import HemoRun
+    from .context import HemoRun
 
 BUNDLE, ESTIMATES, FOLDER = "model.bundle", "test_int8.npz", "compression"
 _CODE = (*NETWORK_CODE, "training/hemodynamics/lowering.py", "quantize", "codegen/mixture", "host_tools/oracle.py",

@@ -17,7 +17,7 @@ from ..pipeline.folder import RunFolder, write_json
 
 if TYPE_CHECKING:
     from ..boards import Board
-    from .run import HemoRun
+    from .context import HemoRun
 
 TABLE = "compression.json"
 SCHEMA = "thumbnet.hemodynamics-compression/1"

@@ -13,7 +13,7 @@ from ..pipeline.samples import SAMPLES
 if TYPE_CHECKING:
     from thumbnet.quantize.bundle import Bundle
 
-    from .run import HemoRun
+    from .context import HemoRun
 
 
 def keep_counts(run: HemoRun, bundle: Bundle, folder: Path) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from .evaluate import REPORT, write_evaluation
 from .networks import MODEL, PACKAGES, STUDENT
 
 if TYPE_CHECKING:
+    from .context import HemoRun
     from .judging import Judged
-    from .run import HemoRun
 
 MOST_POINTS = 400
 _CODE = ("training/hemodynamics", "training/plots.py",

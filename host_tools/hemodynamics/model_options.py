@@ -15,8 +15,8 @@ from ..parts import shipped_recipe
 from .data_options import check_teacher, data_config, data_options
 
 if TYPE_CHECKING:
+    from .context import HemoRun
     from .recipe import HemoRecipe
-    from .run import HemoRun
 
 F = TypeVar("F", bound=Callable[..., Any])
 NOISES = ("gaussian", "uniform", "poisson", "beta", "salt-and-pepper", "speckle")

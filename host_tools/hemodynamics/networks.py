@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thumbnet.training.hemodynamics.learning import Standard
     from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe
 
-    from .run import HemoRun
+    from .context import HemoRun
 
 MODEL, STUDENT, STANDARD = "model.keras", "student.keras", "standard.json"
 PACKAGES = ("tensorflow", "tf-keras", "numpy")

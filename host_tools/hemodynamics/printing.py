@@ -10,7 +10,7 @@ import click
 from ..text import new_table, open_console
 
 if TYPE_CHECKING:
-    from .run import HemoRun
+    from .context import HemoRun
 
 
 def print_training(run: HemoRun) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thumbnet.quantize.mixture_points import MixtureMaterial
     from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe
 
-    from .run import HemoRun
+    from .context import HemoRun
 
 _QUANTIZE = ("fold", "mixture_points", "mixture_pruning", "mixture_sizes")
 _CODE = (*NETWORK_CODE, "training/hemodynamics/distillation.py", *(f"quantize/{name}.py" for name in _QUANTIZE),

@@ -15,10 +15,11 @@ from ..errors import HostToolsError
 from ..pipeline.context import Say
 from ..pipeline.folder import RUN_FILE, write_json
 from ..text import new_table, open_console
+from .context import HemoRun
 from .evaluate import REPORT
 from .judging import MODEL, TITLES
 from .recipe import HemoRecipe
-from .run import HemoRun, run_hemo_part
+from .run import run_hemo_part
 
 if TYPE_CHECKING:
     from ..progress import NewTask

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from thumbnet.training.hemodynamics.learning import Standard
     from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe
 
-    from .run import HemoRun
+    from .context import HemoRun
 
 TEACHER, TEACHER_INT8, INT8, AWARE = "teacher", "teacher-int8", "int8", "aware"
 TITLES = {

@@ -1,4 +1,4 @@
-"""A run about hemodynamic parameters: its folder, its windows, and the order of its stages."""
+"""A run about hemodynamic parameters: its folder, its first stage, and the order of all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import datetime
 import hashlib
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,48 +13,20 @@ import numpy as np
 
 from ..errors import HostToolsError
 from ..options import choose_board
-from ..pipeline.context import Run, Say
+from ..pipeline.context import Say
 from ..pipeline.engines import Engine
 from ..pipeline.folder import RunFolder, write_json
 from ..pipeline.hashing import content_hash, versions
+from .context import HemoRun
 from .costs import write_table
-from .networks import PACKAGES, load_network
+from .networks import PACKAGES
 from .recipe import HemoRecipe
 
 if TYPE_CHECKING:
-    from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe
-    from thumbnet.training.hemodynamics.sources import Data
-
     from ..progress import NewTask
 
 PARTS = {"data": ("data",), "train": ("data", "train"), "compress": ("data", "train", "prune", "compress")}
 """Stages that need no board, and what each needs before it."""
-
-
-@dataclass
-class HemoRun(Run):
-    """One run under way; see :class:`..pipeline.context.Run`."""
-
-    recipe: HemoRecipe  # type: ignore[assignment]
-
-    @cached_property
-    def loaded(self) -> Data:
-        """Windows and who may learn from which; read when a stage needs them."""
-        from thumbnet.training.hemodynamics.sources import load_data
-
-        return load_data(self.recipe.source)
-
-    def part(self, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Windows as the network takes them and labels in their units: "train", "validation" or "test"."""
-        from thumbnet.training.hemodynamics.learning import as_rows
-
-        chosen = getattr(self.loaded.division, name)
-        windows = self.loaded.windows
-        return as_rows(windows.signals[chosen]), windows.labels[chosen]
-
-    def network(self, name: str) -> Lsm2oe:
-        """Load a network that a stage left."""
-        return load_network(self.folder.output(name))
 
 
 def open_hemo_run(recipe: HemoRecipe, output: Path, say: Say, new_task: NewTask) -> HemoRun:

@@ -17,7 +17,7 @@ from .networks import MODEL, NETWORK_CODE, PACKAGES, STANDARD, describe_network,
 if TYPE_CHECKING:
     from thumbnet.training.hemodynamics.lsm2oe import Lsm2oe
 
-    from .run import HemoRun
+    from .context import HemoRun
 
 HISTORY = "history.json"
 _CODE = (*NETWORK_CODE, "host_tools/hemodynamics/train.py")

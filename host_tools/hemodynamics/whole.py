@@ -10,10 +10,11 @@ from ..pipeline.context import Say
 from ..pipeline.runner import check_machine
 from ..report.write import write_report
 from .budgets import check_hemo_budgets
+from .context import HemoRun
 from .costs import costs, write_table
 from .evaluation import evaluate
 from .recipe import HemoRecipe
-from .run import HemoRun, open_hemo_run, stages
+from .run import open_hemo_run, stages
 
 if TYPE_CHECKING:
     from ..progress import NewTask

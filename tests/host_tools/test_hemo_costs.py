@@ -11,11 +11,11 @@ from thumbnet.codegen.errors import UnsupportedError
 from thumbnet.host_tools import options
 from thumbnet.host_tools.errors import BuildError, DeviceTimeout, ToolchainMissing
 from thumbnet.host_tools.hemodynamics import costs
+from thumbnet.host_tools.hemodynamics.context import HemoRun
 from thumbnet.host_tools.hemodynamics.converter import declared
 from thumbnet.host_tools.hemodynamics.networks import NETWORK_CODE
 from thumbnet.host_tools.hemodynamics.prune import _CODE as PRUNE_CODE
 from thumbnet.host_tools.hemodynamics.recipe import parse_hemo_recipe
-from thumbnet.host_tools.hemodynamics.run import HemoRun
 from thumbnet.host_tools.pipeline.folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
