@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -75,12 +76,24 @@ def choose_scaling(
     """
     if not prove:
         return [Scaling(multiplier.multiplier, PLAIN, multiplier.shift) for multiplier in multipliers]
+    return list(_proven(tuple(multipliers), tuple(low.tolist()), tuple(high.tolist()), zero_point, limits))
+
+
+@lru_cache(maxsize=1024)
+def _proven(
+    multipliers: tuple[Multiplier, ...],
+    low: tuple[int, ...],
+    high: tuple[int, ...],
+    zero_point: int,
+    limits: tuple[int, int],
+) -> tuple[Scaling, ...]:
+    """Constants with their proofs; kept, since the search for a schedule asks for the same layers many times."""
     steps = np.arange(limits[0] + 1, limits[1] + 1)
-    thresholds = thresholds_of(multipliers, steps, low, high, zero_point)
-    return [
-        _prove(multiplier, steps, row, int(lo), int(hi)) or Scaling(multiplier.multiplier, PLAIN, multiplier.shift)
+    thresholds = thresholds_of(multipliers, steps, np.array(low, np.int64), np.array(high, np.int64), zero_point)
+    return tuple(
+        _prove(multiplier, steps, row, lo, hi) or Scaling(multiplier.multiplier, PLAIN, multiplier.shift)
         for multiplier, row, lo, hi in zip(multipliers, thresholds, low, high, strict=True)
-    ]
+    )
 
 
 def thresholds_of(multipliers: Sequence[Multiplier], steps: _Int, low: _Int, high: _Int, zero_point: int) -> _Int:

@@ -143,7 +143,7 @@ def test_footprint_of_a_board(sources: Path) -> None:
     assert 8 <= footprint.code_bytes <= 40
     assert {symbol.name for symbol in footprint.symbols if symbol.is_model} == {"weights", "model_sum"}
     assert footprint.stack_bytes == 8192
-    assert 2048 < footprint.ram_bytes < 2300
+    assert 1024 < footprint.ram_bytes < 1280
     assert footprint.flash_bytes > 1000 + footprint.code_bytes
 
 
