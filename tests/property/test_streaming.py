@@ -29,7 +29,11 @@ def test_small_graphs_in_segments(most: int, monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip(str(runtime.missing()))
     random = Random(most)
     make = segments.Builder.__init__
-    monkeypatch.setattr(segments.Builder, "__init__", lambda self, part, spread=0, paired=False: make(self, part, most, paired))
+
+    def spread_out(self, part, spread=0, paired=False):
+        make(self, part, most, paired)
+
+    monkeypatch.setattr(segments.Builder, "__init__", spread_out)
     for number in range(EXAMPLES):
         problem = SmallGraph.random(Random(f"segments {most} {number}"))
         if runtime.leaves_out(problem) is None:
